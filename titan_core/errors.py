@@ -1,0 +1,49 @@
+"""The exceptions of Titan, named by who must act.
+
+A *refusal* (an order the Brain does not approve) is a value, `titan_core.model.Refused`, never an exception.
+What stands here is a *failure*: somebody has to do something, and the class says who.
+"""
+
+
+class TitanError(Exception):
+    """Base of every failure that Titan raises on purpose. The message says what was found, what is allowed and the fix."""
+
+
+class UsageError(TitanError):
+    """The user asked for something that does not exist or does not fit together (exit code 2)."""
+
+
+class ConfigError(TitanError):
+    """A configuration value is missing, unknown or impossible; the user must edit the file named in the message (exit code 4)."""
+
+
+class TapeError(TitanError):
+    """A market recording cannot be read, is damaged or does not hold what was asked of it."""
+
+
+class PluginError(TitanError):
+    """A phase plugin broke its contract; its author must act. `plugin` names it."""
+
+    def __init__(self, plugin: str, message: str) -> None:
+        super().__init__(f"plugin {plugin!r}: {message}")
+        self.plugin = plugin
+
+
+class CallbackHung(PluginError):
+    """A plugin's callback did not return within its time limit; the run was aborted."""
+
+
+class StrategyError(TitanError):
+    """A strategy asked the engine for something that has no answer, for example order flow on a tape of bars."""
+
+
+class ChartError(TitanError):
+    """The Brain's statechart is inconsistent, or the machine did not take the step that its table demands."""
+
+
+class VenueUnavailable(TitanError):
+    """A venue did not answer; retrying is right."""
+
+
+class OrderRejected(TitanError):
+    """A venue refused an order; retrying is wrong."""

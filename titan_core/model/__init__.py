@@ -1,0 +1,1 @@
+"""The pure vocabulary of Titan: ids, units, instruments, market events, orders, fills. It imports nothing but errors."""
