@@ -52,18 +52,18 @@ def time_index(ts: NDArray[np.int64]) -> tuple[NDArray[np.int32], int, int]:
     return np.searchsorted(ts, edges, side="left").astype(I32), origin, bucket
 
 
-def minute_bars(ts: NDArray[np.int64], price: NDArray[np.int32], signed_lots: NDArray[np.int32]) -> Built:
-    """Return the dense one-minute bars from the first trade's minute on; a minute without trades repeats the close before it.
+def dense_bars(ts: NDArray[np.int64], price: NDArray[np.int32], signed_lots: NDArray[np.int32], timeframe_ns: int = MIN) -> Built:
+    """Return the dense bars, a minute long by default, from the first trade's bar on; a bar without trades repeats the close before it.
 
-    `volume` and `delta` (lots) are 0 there. The last, still open minute is included: readers count closed bars by the clock.
+    `volume` and `delta` (lots) are 0 there. The last, still open bar is included: readers count closed bars by the clock.
     """
     if len(ts) == 0:
         return {"bar_base": np.zeros(1, I64)} | {f"bar_{c}": np.zeros(0, I32) for c in "ohlc"} | {"bar_volume": np.zeros(0, I64), "bar_delta": np.zeros(0, I64)}
-    minute = ts // MIN
-    base = int(minute[0])
-    count = int(minute[-1]) - base + 1
-    starts = np.flatnonzero(np.r_[True, minute[1:] != minute[:-1]])
-    slot = (minute[starts] - base).astype(I64)
+    slot_of = ts // timeframe_ns
+    base = int(slot_of[0])
+    count = int(slot_of[-1]) - base + 1
+    starts = np.flatnonzero(np.r_[True, slot_of[1:] != slot_of[:-1]])
+    slot = (slot_of[starts] - base).astype(I64)
     ends = np.r_[starts[1:], len(ts)] - 1
     lots = signed_lots.astype(I64)
     volume, delta = np.zeros(count, I64), np.zeros(count, I64)
@@ -91,7 +91,7 @@ def build_index(kind: StreamKind, raw: Columns) -> Built:
         out["sum_signed"] = prefix_sum(lots)
         out["sum_lots"] = prefix_sum(np.abs(lots))
         out["sum_notional"] = prefix_sum(np.abs(lots) * price.astype(I64))
-        out |= minute_bars(ts, price, out["signed_lots"].astype(I32, copy=False))
+        out |= dense_bars(ts, price, out["signed_lots"].astype(I32, copy=False))
     for name in SPECS[kind].searched:
         values = out[name].astype(I32, copy=False)
         out[f"{name}_max"], out[f"{name}_min"] = zone_map(values, True), zone_map(values, False)

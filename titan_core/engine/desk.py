@@ -1,0 +1,403 @@
+"""The market as one strategy sees it: makes conditions, answers look-ups, turns wishes into intents.
+
+A desk belongs to one activation of one strategy. It is the `Market` of titan_core.ports.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from titan_core.engine.conditions import FLOW, LEVEL, TRAIL, Condition, Timer, any_event
+from titan_core.engine.layout import NO_STREAM
+from titan_core.errors import StrategyError, TitanError
+from titan_core.model.enums import OrderType, StreamKind, TimeInForce
+from titan_core.model.fill import Fill
+from titan_core.model.ids import ClientOrderId, PhaseId
+from titan_core.model.instrument import Instrument
+from titan_core.model.order import Intent, Refused
+from titan_core.model.units import NEVER
+
+if TYPE_CHECKING:
+    from titan_core.engine.core import Engine
+    from titan_core.engine.matching import WorkingOrder
+
+BID, ASK = 0, 1
+
+
+class InstrumentHandle:
+    """One instrument of a run; implements `titan_core.ports.InstrumentView`."""
+
+    __slots__ = ("_e", "_mark", "_oi", "_quotes", "_trades", "has_flow", "k", "spec")
+
+    def __init__(self, engine: "Engine", k: int) -> None:
+        """Bind instrument k of the engine's layout."""
+        layout = engine.layout
+        self._e = engine
+        self.k = k
+        self.spec: Instrument = layout.instruments[k]
+        self.has_flow = self.spec.id not in layout.bars_only
+        self._trades = layout.rank(k, StreamKind.TRADE)
+        self._quotes = layout.rank(k, StreamKind.QUOTE)
+        self._mark = layout.rank(k, StreamKind.MARK)
+        self._oi = layout.rank(k, StreamKind.OPEN_INTEREST)
+
+    def __repr__(self) -> str:
+        return f"<{self.spec.id}>"
+
+    def _need(self, rank: int, kind: StreamKind) -> int:
+        return rank if rank != NO_STREAM else self._e.layout.require(self.k, kind)
+
+    def above(self, ticks: int) -> Condition:
+        """Last trade price >= ticks."""
+        return Condition(LEVEL, self._need(self._trades, StreamKind.TRADE), 0, True, ticks)
+
+    def below(self, ticks: int) -> Condition:
+        """Last trade price <= ticks."""
+        return Condition(LEVEL, self._need(self._trades, StreamKind.TRADE), 0, False, ticks)
+
+    def bid_above(self, ticks: int) -> Condition:
+        """Best bid >= ticks."""
+        return Condition(LEVEL, self._need(self._quotes, StreamKind.QUOTE), BID, True, ticks)
+
+    def bid_below(self, ticks: int) -> Condition:
+        """Best bid <= ticks."""
+        return Condition(LEVEL, self._need(self._quotes, StreamKind.QUOTE), BID, False, ticks)
+
+    def ask_above(self, ticks: int) -> Condition:
+        """Best ask >= ticks."""
+        return Condition(LEVEL, self._need(self._quotes, StreamKind.QUOTE), ASK, True, ticks)
+
+    def ask_below(self, ticks: int) -> Condition:
+        """Best ask <= ticks."""
+        return Condition(LEVEL, self._need(self._quotes, StreamKind.QUOTE), ASK, False, ticks)
+
+    def mark_above(self, ticks: int) -> Condition:
+        """Mark price >= ticks."""
+        return Condition(LEVEL, self._need(self._mark, StreamKind.MARK), 0, True, ticks)
+
+    def mark_below(self, ticks: int) -> Condition:
+        """Mark price <= ticks."""
+        return Condition(LEVEL, self._need(self._mark, StreamKind.MARK), 0, False, ticks)
+
+    def trail_from_high(self, distance: int) -> Condition:
+        """Last price falls `distance` ticks below the highest seen since arming."""
+        return Condition(TRAIL, self._need(self._trades, StreamKind.TRADE), 0, True, 0, max(1, distance))
+
+    def trail_from_low(self, distance: int) -> Condition:
+        """Last price rises `distance` ticks above the lowest seen since arming."""
+        return Condition(TRAIL, self._need(self._trades, StreamKind.TRADE), 0, False, 0, max(1, distance))
+
+    def _flow(self, rising: bool, window_ns: int, lots: int, within_ns: int | None) -> Condition:
+        self._e.layout.require_flow(self.k)
+        until = NEVER if within_ns is None else self._e.now + within_ns
+        return Condition(FLOW, self._need(self._trades, StreamKind.TRADE), 0, rising, lots, window_ns, until)
+
+    def flow_above(self, window_ns: int, lots: int, within_ns: int | None = None) -> Condition:
+        """Signed taker lots over the trailing window >= lots, seen on a trade; given up `within_ns` after it was made."""
+        return self._flow(True, window_ns, lots, within_ns)
+
+    def flow_below(self, window_ns: int, lots: int, within_ns: int | None = None) -> Condition:
+        """Signed taker lots over the trailing window <= lots, seen on a trade; given up `within_ns` after it was made."""
+        return self._flow(False, window_ns, lots, within_ns)
+
+    def open_interest_above(self, lots: int) -> Condition:
+        """Open interest >= lots."""
+        return Condition(LEVEL, self._need(self._oi, StreamKind.OPEN_INTEREST), 0, True, lots)
+
+    def open_interest_below(self, lots: int) -> Condition:
+        """Open interest <= lots."""
+        return Condition(LEVEL, self._need(self._oi, StreamKind.OPEN_INTEREST), 0, False, lots)
+
+    def next_funding(self) -> Condition:
+        """The next settlement of funding."""
+        return any_event(self._e.layout.require(self.k, StreamKind.FUNDING))
+
+    def next_liquidation(self) -> Condition:
+        """The next forced order printed by the venue."""
+        return any_event(self._e.layout.require(self.k, StreamKind.LIQUIDATION))
+
+    def next_gap(self) -> Condition:
+        """The next gap of the recording."""
+        return any_event(self._e.layout.require(self.k, StreamKind.GAP))
+
+    def quote(self) -> tuple[int, int, int, int] | None:
+        """(bid, ask, bid lots, ask lots) as of now."""
+        return self._e.quote(self.k)
+
+    def last(self) -> int | None:
+        """Price of the last trade."""
+        return self._e.latest(self._trades, "price") if self._trades != NO_STREAM else None
+
+    def mark(self) -> int | None:
+        """Mark price."""
+        return self._e.latest(self._mark, "price") if self._mark != NO_STREAM else None
+
+    def funding_rate(self) -> int | None:
+        """Last settled funding rate in 1e-8."""
+        rank = self._e.layout.rank(self.k, StreamKind.FUNDING)
+        return self._e.latest(rank, "rate_e8") if rank != NO_STREAM else None
+
+    def open_interest(self) -> int | None:
+        """Open interest in lots."""
+        return self._e.latest(self._oi, "lots") if self._oi != NO_STREAM else None
+
+    def cvd(self, window_ns: int) -> int:
+        """Signed taker lots over (now - window, now]."""
+        if not self.has_flow:
+            self._e.layout.require_flow(self.k)
+        return self._e.cvd(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+
+    def volume(self, window_ns: int) -> int:
+        """Traded lots over (now - window, now]."""
+        return self._e.volume(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+
+    def vwap(self, window_ns: int) -> float | None:
+        """Volume-weighted price in ticks over (now - window, now]."""
+        return self._e.vwap(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+
+    def range_high(self, from_ns: int) -> int | None:
+        """Highest trade price since `from_ns`, inclusive."""
+        return self._e.range_high(self.k, from_ns)  # type: ignore[attr-defined, no-any-return]
+
+    def range_low(self, from_ns: int) -> int | None:
+        """Lowest trade price since `from_ns`, inclusive."""
+        return self._e.range_low(self.k, from_ns)  # type: ignore[attr-defined, no-any-return]
+
+    def footprint(self, from_ns: int, low: int, high: int) -> tuple[int, int]:
+        """Taker-bought and taker-sold lots at low <= price <= high since `from_ns`."""
+        self._e.layout.require_flow(self.k)
+        return self._e.footprint(self.k, from_ns, low, high)  # type: ignore[attr-defined, no-any-return]
+
+    def bars(self, timeframe_ns: int) -> Any:
+        """Closed bars as of now."""
+        shortest = self._e.layout.bars_only.get(self.spec.id, 0)
+        if timeframe_ns < shortest:
+            raise StrategyError(f"{self.spec.id} was imported from bars of {shortest // 1_000_000_000} s; bars of {timeframe_ns // 1_000_000_000} s cannot be known")
+        return self._e.bars(self.k, timeframe_ns)  # type: ignore[attr-defined]
+
+    def position(self) -> int:
+        """The phase's own signed position in lots."""
+        return self._e.account.lots[self.k]
+
+
+class PairHandle:
+    """A spot instrument and its perpetual; implements `titan_core.ports.PairView`."""
+
+    __slots__ = ("_e", "_rank", "perp", "spot")
+
+    def __init__(self, engine: "Engine", spot: InstrumentHandle, perp: InstrumentHandle) -> None:
+        """Join two handles."""
+        self._e = engine
+        self.spot = spot
+        self.perp = perp
+        self._rank = engine.layout.rank(perp.k, StreamKind.BASIS)
+
+    def _need(self) -> int:
+        return self._rank if self._rank != NO_STREAM else self._e.layout.require(self.perp.k, StreamKind.BASIS)
+
+    def basis(self) -> int | None:
+        """(perp mid - spot mid) / spot mid in 1e-3 bps."""
+        return self._e.latest(self._need(), "milli_bps")
+
+    def basis_above(self, milli_bps: int) -> Condition:
+        """Basis >= milli_bps."""
+        return Condition(LEVEL, self._need(), 0, True, milli_bps)
+
+    def basis_below(self, milli_bps: int) -> Condition:
+        """Basis <= milli_bps."""
+        return Condition(LEVEL, self._need(), 0, False, milli_bps)
+
+
+class Desk:
+    """One activation of one strategy; implements `titan_core.ports.Market`."""
+
+    def __init__(self, engine: "Engine", phase: PhaseId, slot: int, strategy: Any, serial: int = 1) -> None:
+        """Bind a strategy to slot `slot` of the account. `serial` counts the activations, so that order ids never repeat."""
+        self.engine = engine
+        self.phase = phase
+        self.slot = slot
+        self.strategy = strategy
+        self.strategy_id = strategy.id
+        self.open = True
+        self._orders = 0
+        self._prefix = f"{phase}.{strategy.id}.{serial}."
+        self._armed: dict[int, Condition] = {}
+        self._timers: list[Timer] = []
+        self._handles = [InstrumentHandle(engine, k) for k in range(len(engine.layout.instruments))]
+        place = engine.layout.place
+        self.pairs: Sequence[PairHandle] = [PairHandle(engine, self._handles[place[p.spot]], self._handles[place[p.perp]]) for p in engine.layout.pairs]
+
+    # -- what the strategy calls ----------------------------------------------------------------------------------
+    @property
+    def now_ns(self) -> int:
+        """Time of the event being processed."""
+        return self.engine.now
+
+    @property
+    def instruments(self) -> Sequence[InstrumentHandle]:
+        """All instruments of the run."""
+        return self._handles
+
+    @property
+    def spot(self) -> InstrumentHandle:
+        """Spot leg of the first pair."""
+        return self._first_pair().spot
+
+    @property
+    def perp(self) -> InstrumentHandle:
+        """Perpetual leg of the first pair; the first perpetual where there is no pair."""
+        if not self.pairs:
+            for handle in self._handles:
+                if handle.spec.is_perp:
+                    return handle
+        return self._first_pair().perp
+
+    def _first_pair(self) -> PairHandle:
+        if not self.pairs:
+            have = ", ".join(str(handle.spec.id) for handle in self._handles)
+            raise StrategyError(f"this run has no pair of a spot instrument and a perpetual on the same coin; it has {have}")
+        return self.pairs[0]
+
+    def arm(self, condition: Condition, callback: Any, payload: Any = None) -> Condition:
+        """Arm a condition; it sees only later events."""
+        self.engine.arm(condition, callback, payload, self)
+        self._armed[condition.seq] = condition
+        if len(self._armed) > 4096:
+            self._armed = {seq: c for seq, c in self._armed.items() if c.alive}
+        return condition
+
+    def disarm(self, condition: Condition | Timer) -> None:
+        """Disarm a condition or timer."""
+        self.engine.disarm(condition)
+
+    def at(self, ts_ns: int, callback: Any, payload: Any = None) -> Timer:
+        """Call back at a time."""
+        return self._remember(self.engine.at(ts_ns, callback, payload, self))
+
+    def after(self, delay_ns: int, callback: Any, payload: Any = None) -> Timer:
+        """Call back after a delay."""
+        return self.at(self.engine.now + delay_ns, callback, payload)
+
+    def every(self, period_ns: int, callback: Any, payload: Any = None) -> Timer:
+        """Call back at every multiple of the period since 1970."""
+        if period_ns <= 0:
+            raise StrategyError(f"a timer needs a period above 0 ns, found {period_ns}")
+        first = (self.engine.now // period_ns + 1) * period_ns
+        return self._remember(self.engine.at(first, callback, payload, self, period_ns))
+
+    def _remember(self, timer: Timer) -> Timer:
+        self._timers.append(timer)
+        if len(self._timers) > 256:
+            self._timers = [t for t in self._timers if t.alive]
+        return timer
+
+    def budget(self) -> Any:
+        """What this phase may use now."""
+        return self.engine.governor.budget(self)  # type: ignore[attr-defined]
+
+    def enter(
+        self, instrument: InstrumentHandle, signed_lots: int, *, stop: int | None = None, target: int | None = None, limit: int | None = None,
+        trigger: int | None = None, post_only: bool = False, time_in_force: TimeInForce = TimeInForce.GTC, tag: str = "",
+    ) -> "WorkingOrder | Refused":  # fmt: skip
+        """Ask to open or increase a position."""
+        kind = OrderType.LIMIT if limit is not None else OrderType.STOP if trigger is not None else OrderType.MARKET
+        intent = Intent(
+            client_order_id=self._next_id(), phase=self.phase, strategy=self.strategy_id, instrument=instrument.spec, signed_lots=signed_lots, order_type=kind,
+            limit=limit, trigger=trigger, stop=stop, target=target, post_only=post_only, time_in_force=time_in_force, tag=tag,
+        )  # fmt: skip
+        result = self._ask((intent,), (instrument.k,))
+        return result if isinstance(result, Refused) else result[0]
+
+    def enter_pair(self, pair: PairHandle, signed_spot_lots: int, signed_perp_lots: int, *, tag: str = "") -> "tuple[WorkingOrder, WorkingOrder] | Refused":
+        """Ask for two market legs that are approved or refused whole."""
+        word = self._next_id()
+        legs = tuple(
+            Intent(
+                client_order_id=ClientOrderId(f"{word}{letter}"), phase=self.phase, strategy=self.strategy_id, instrument=leg.spec, signed_lots=lots, tag=tag, pair=word
+            )
+            for letter, leg, lots in (("s", pair.spot, signed_spot_lots), ("p", pair.perp, signed_perp_lots))
+        )
+        result = self._ask(legs, (pair.spot.k, pair.perp.k))
+        return result if isinstance(result, Refused) else (result[0], result[1])
+
+    def exit(
+        self, instrument: InstrumentHandle, *, lots: int | None = None, limit: int | None = None, post_only: bool = False, tag: str = ""
+    ) -> "WorkingOrder | Refused":
+        """Ask to reduce the position; never increases or flips it."""
+        position = self.engine.account.lots[instrument.k]
+        size = abs(position) if lots is None else lots
+        intent = Intent(
+            client_order_id=self._next_id(), phase=self.phase, strategy=self.strategy_id, instrument=instrument.spec, signed_lots=-size if position > 0 else size,
+            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT, limit=limit, reduce_only=True, post_only=post_only, tag=tag,
+        )  # fmt: skip
+        result = self._ask((intent,), (instrument.k,))
+        return result if isinstance(result, Refused) else result[0]
+
+    def protect(self, instrument: InstrumentHandle, *, stop: int | None, target: int | None = None) -> bool:
+        """Replace the protective stop and target of the open position."""
+        account, k = self.engine.account, instrument.k
+        if not account.lots[k] or account.owner[k] != self.slot:
+            return False
+        self.engine.venue.protect(k, self, stop, target)
+        return True
+
+    def cancel(self, order: "WorkingOrder") -> None:
+        """Ask the venue to cancel."""
+        self.engine.venue.cancel(order)
+
+    def note(self, text: str) -> None:
+        """Write a line into the run's record."""
+        self.engine.record.note(self.engine.now, f"{self.phase}.{self.strategy_id}", text)
+
+    # -- what the engine calls ------------------------------------------------------------------------------------
+    def _next_id(self) -> ClientOrderId:
+        self._orders += 1
+        return ClientOrderId(f"{self._prefix}{self._orders}")
+
+    def _ask(self, intents: tuple[Intent, ...], places: tuple[int, ...]) -> "list[WorkingOrder] | Refused":
+        engine = self.engine
+        decision = engine.governor.approve(intents)
+        if isinstance(decision, Refused):
+            engine.record.refused(engine.now, decision)
+            return decision
+        orders = []
+        for approved, k in zip(decision, places, strict=True):
+            engine.record.approved(engine.now, approved)
+            orders.append(engine.venue.submit(approved, self, k))
+        return orders
+
+    def call(self, callback: Any, *arguments: Any) -> None:
+        """Run a callback of the strategy in isolation: what it raises goes to the Brain, not through the engine."""
+        if not self.open:
+            return
+        engine = self.engine
+        previous, engine.active = engine.active, self
+        try:
+            callback(self, *arguments)
+        except TitanError as error:
+            if getattr(error, "aborts", False):
+                raise
+            engine.governor.fault(self, error)
+        except Exception as error:  # a plugin may raise anything; only this phase pays for it
+            engine.governor.fault(self, error)
+        finally:
+            engine.active = previous
+
+    def filled(self, order: "WorkingOrder", fill: Fill, flat: bool) -> None:
+        """Tell the strategy about an execution."""
+        self.call(self.strategy.on_fill, order, fill)
+        if flat:
+            self.call(self.strategy.on_flat, self._handles[order.k])
+
+    def order_closed(self, order: "WorkingOrder") -> None:
+        """Tell the strategy about an order that ended without being filled completely."""
+        if not order.protective:
+            self.call(self.strategy.on_order_closed, order)
+
+    def retire(self) -> None:
+        """Disarm everything the strategy armed: its phase has left. Its positions keep their protective orders and it still hears of fills."""
+        for condition in self._armed.values():
+            self.engine.disarm(condition)
+        self._armed.clear()
+        for timer in self._timers:
+            timer.alive = False
+        self._timers.clear()

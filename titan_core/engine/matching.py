@@ -1,0 +1,332 @@
+"""The simulated venue: what becomes of an approved order.
+
+An order reaches the book `latency_ns` after it was sent. A market order walks the recorded depth (or takes the best price plus the configured
+slippage where the tape has no depth). A limit order that crosses takes; one that rests waits behind the queue that was displayed at its price, is
+filled by prints that eat through that queue, wholly by a print beyond its price or by a quote of the other side that reaches it. Protective stops
+and targets come into being with the first fill of their entry, cover the whole position and cancel each other, as venues attach them.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from titan_core.engine.conditions import LEVEL, REST, Condition, Timer
+from titan_core.model.enums import Liquidity, OrderType, StreamKind, TimeInForce
+from titan_core.model.fill import Fill
+from titan_core.model.ids import ClientOrderId
+from titan_core.model.order import Approved, Intent, OrderStatus
+
+if TYPE_CHECKING:
+    from titan_core.engine.core import Engine
+
+PENDING, OPEN, PARTIAL = OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED
+FILLED, CANCELLED, REJECTED, EXPIRED = OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED
+LIVE = frozenset((PENDING, OPEN, PARTIAL))
+
+
+class WorkingOrder:
+    """An order on its way, in the book, or done."""
+
+    __slots__ = ("client_order_id", "desk", "intent", "k", "leaves_lots", "lots", "protective", "queue", "rest", "sign", "status", "trigger")
+
+    def __init__(self, client_order_id: ClientOrderId, intent: Intent, signed_lots: int, k: int, desk: Any, protective: bool = False) -> None:
+        """Make an order that has not been sent yet."""
+        self.client_order_id = client_order_id
+        self.intent = intent
+        self.k = k
+        self.desk = desk
+        self.sign = 1 if signed_lots > 0 else -1
+        self.lots = abs(signed_lots)
+        self.leaves_lots = self.lots
+        self.status = PENDING
+        self.queue = 0
+        self.rest: Condition | None = None
+        self.trigger: Condition | None = None
+        self.protective = protective
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still be executed."""
+        return self.status in LIVE
+
+    @property
+    def signed_leaves(self) -> int:
+        """Lots not yet executed, signed like the order."""
+        return self.leaves_lots * self.sign
+
+    def __repr__(self) -> str:
+        return f"<{self.client_order_id} {self.status} {self.sign * self.lots} leaves {self.leaves_lots}>"
+
+
+class Protection:
+    """The stop and target that cover one position."""
+
+    __slots__ = ("condition", "desk", "stop", "target", "target_order")
+
+    def __init__(self, desk: Any, stop: int | None, target: int | None) -> None:
+        """Describe it; the venue arms it."""
+        self.desk = desk
+        self.stop = stop
+        self.target = target
+        self.condition: Condition | None = None
+        self.target_order: WorkingOrder | None = None
+
+
+class SimVenue:
+    """Carries out orders against the tape. Everything it decides follows from look-ups and conditions of its engine."""
+
+    def __init__(self, engine: "Engine", latency_ns: int, slippage_ticks: int) -> None:
+        """Latency is at least one nanosecond: an order never meets the event that caused it."""
+        self.engine = engine
+        self.latency_ns = max(1, latency_ns)
+        self.slippage_ticks = slippage_ticks
+        self.working: dict[ClientOrderId, WorkingOrder] = {}
+        self.protection: dict[int, Protection] = {}
+        self._protective_ids = 0
+
+    # -- commands -------------------------------------------------------------------------------------------------
+    def submit(self, approved: Approved, desk: Any, k: int) -> WorkingOrder:
+        """Send an approved order; it reaches the book after the latency."""
+        order = WorkingOrder(approved.intent.client_order_id, approved.intent, approved.signed_lots, k, desk)
+        self.working[order.client_order_id] = order
+        self.engine.at_system(self.engine.now + self.latency_ns, self._arrive, order)
+        return order
+
+    def cancel(self, order: WorkingOrder) -> None:
+        """Send a cancel; it reaches the book after the latency, and a fill may come first."""
+        if order.is_live:
+            self.engine.at_system(self.engine.now + self.latency_ns, self._cancel_arrives, order)
+
+    def protect(self, k: int, desk: Any, stop: int | None, target: int | None) -> None:
+        """Set the protective stop and target of the open position in instrument k."""
+        current = self.protection.get(k)
+        if current is None:
+            current = self.protection[k] = Protection(desk, None, None)
+        current.desk = desk
+        position = self.engine.account.lots[k]
+        if stop != current.stop or current.condition is None:
+            if current.condition is not None:
+                self.engine.disarm(current.condition)
+                current.condition = None
+            if stop is not None:
+                rank = self.engine.layout.require(k, StreamKind.TRADE)
+                current.condition = self.engine.arm_system(Condition(LEVEL, rank, 0, position < 0, stop), self._stop_hit, k)
+            current.stop = stop
+        current.target = target
+        self._place_target(k, current, position)
+
+    def release(self, k: int) -> None:
+        """Withdraw the protective orders of instrument k, at once: they live at the venue and end with the position."""
+        protection = self.protection.pop(k, None)
+        if protection is None:
+            return
+        if protection.condition is not None:
+            self.engine.disarm(protection.condition)
+        if protection.target_order is not None and protection.target_order.is_live:
+            self._close(protection.target_order, CANCELLED)
+
+    # -- the book -------------------------------------------------------------------------------------------------
+    def _arrive(self, timer: Timer) -> None:
+        order: WorkingOrder = timer.payload
+        if order.status is not PENDING:
+            return
+        if self.engine.quote(order.k) is None:
+            self._close(order, REJECTED)
+            return
+        if order.intent.reduce_only and not self._clip(order):
+            self._close(order, CANCELLED)
+            return
+        kind = order.intent.order_type
+        if kind is OrderType.MARKET:
+            self._take(order, None)
+        elif kind is OrderType.LIMIT:
+            self._limit_arrives(order)
+        else:
+            order.status = OPEN
+            trigger = order.intent.trigger
+            assert trigger is not None
+            rising = (order.sign > 0) == (kind is OrderType.STOP)
+            rank = self.engine.layout.require(order.k, StreamKind.TRADE)
+            order.trigger = self.engine.arm_system(Condition(LEVEL, rank, 0, rising, trigger), self._triggered, order)
+
+    def _limit_arrives(self, order: WorkingOrder) -> None:
+        limit, tif = order.intent.limit, order.intent.time_in_force
+        quote = self.engine.quote(order.k)
+        assert limit is not None and quote is not None
+        if limit >= quote[1] if order.sign > 0 else limit <= quote[0]:
+            if order.intent.post_only:
+                self._close(order, REJECTED)
+                return
+            if tif is TimeInForce.FOK and sum(lots for lots, _ in self._sweep(order, limit)) < order.leaves_lots:
+                self._close(order, EXPIRED)
+                return
+            self._take(order, limit)
+        if not order.is_live:
+            return
+        if tif is not TimeInForce.GTC:
+            self._close(order, EXPIRED)
+            return
+        self._rest(order, limit, quote)
+
+    def _rest(self, order: WorkingOrder, limit: int, quote: tuple[int, int, int, int]) -> None:
+        if order.status is PENDING:
+            order.status = OPEN
+        order.queue = self._queue_ahead(order, limit, quote)
+        rank = self.engine.layout.require(order.k, StreamKind.TRADE)
+        rest = order.rest = Condition(REST, rank, 0, order.sign < 0, limit)
+        rest.extra = order
+        self.engine.arm_system(rest, None, order)
+
+    def _queue_ahead(self, order: WorkingOrder, limit: int, quote: tuple[int, int, int, int]) -> int:
+        best, displayed = (quote[0], quote[2]) if order.sign > 0 else (quote[1], quote[3])
+        if limit == best:
+            return displayed
+        if (limit > best) == (order.sign > 0):
+            return 0
+        levels = self.engine.depth(order.k, order.sign < 0)
+        return next((lots for price, lots in levels if price == limit), displayed)
+
+    def rest_executed(self, order: WorkingOrder, lots: int, queue: int) -> None:
+        """Book an execution of a resting order; the engine found it."""
+        order.queue = queue
+        if order.intent.reduce_only:
+            position = self.engine.account.lots[order.k]
+            room = -position * order.sign
+            if room <= 0:
+                self._close(order, CANCELLED)
+                return
+            lots = min(lots, room)
+        assert order.intent.limit is not None
+        self._execute(order, lots, order.intent.limit, Liquidity.MAKER)
+
+    def _triggered(self, condition: Condition) -> None:
+        order: WorkingOrder = condition.payload
+        order.trigger = None
+        if order.intent.reduce_only and not self._clip(order):
+            self._close(order, CANCELLED)
+            return
+        self._take(order, None)
+
+    def _stop_hit(self, condition: Condition) -> None:
+        k: int = condition.payload
+        protection = self.protection.get(k)
+        position = self.engine.account.lots[k]
+        if protection is None or position == 0:
+            return
+        protection.condition = None
+        order = self._protective(k, protection, -position, OrderType.STOP, None, "stop")
+        self._take(order, None)
+
+    def _place_target(self, k: int, protection: Protection, position: int) -> None:
+        old = protection.target_order
+        if old is not None and old.is_live:
+            if old.intent.limit == protection.target and old.signed_leaves == -position:
+                return
+            self._close(old, CANCELLED)
+        protection.target_order = None
+        if protection.target is None:
+            return
+        order = self._protective(k, protection, -position, OrderType.LIMIT, protection.target, "target")
+        protection.target_order = order
+        self._limit_arrives(order)
+
+    def _protective(self, k: int, protection: Protection, signed_lots: int, kind: OrderType, limit: int | None, tag: str) -> WorkingOrder:
+        self._protective_ids += 1
+        desk = protection.desk
+        ident = ClientOrderId(f"{desk.phase}.{tag}.{self._protective_ids}")
+        intent = Intent(
+            client_order_id=ident, phase=desk.phase, strategy=desk.strategy_id, instrument=self.engine.layout.instruments[k], signed_lots=signed_lots,
+            order_type=kind, limit=limit, trigger=protection.stop if kind is OrderType.STOP else None, reduce_only=True, tag=tag,
+        )  # fmt: skip
+        order = WorkingOrder(ident, intent, signed_lots, k, desk, protective=True)
+        order.status = OPEN
+        self.working[ident] = order
+        return order
+
+    # -- executions -----------------------------------------------------------------------------------------------
+    def _clip(self, order: WorkingOrder) -> bool:
+        """Cut a reduce-only order to the position. Returns False where nothing is left of it."""
+        room = -self.engine.account.lots[order.k] * order.sign
+        if room <= 0:
+            return False
+        order.leaves_lots = min(order.leaves_lots, room)
+        return True
+
+    def _take(self, order: WorkingOrder, limit: int | None) -> None:
+        for lots, price in list(self._sweep(order, limit)):
+            if not order.leaves_lots:
+                return
+            if order.intent.reduce_only and not self._clip(order):
+                self._close(order, CANCELLED)
+                return
+            self._execute(order, min(lots, order.leaves_lots), price, Liquidity.TAKER)
+
+    def _sweep(self, order: WorkingOrder, limit: int | None) -> Iterator[tuple[int, int]]:
+        """Yield (lots, price) of the levels that a taker order would take now, best first, not beyond `limit`."""
+        quote = self.engine.quote(order.k)
+        assert quote is not None
+        sign, left = order.sign, order.leaves_lots
+        best, displayed = (quote[1], quote[3]) if sign > 0 else (quote[0], quote[2])
+        slip = sign * self.slippage_ticks
+        levels = self.engine.depth(order.k, sign > 0)
+        price = best
+        if levels:
+            beyond = [(p, lots) for p, lots in levels if (p - best) * sign > 0 and lots > 0]
+            for price, lots in [(best, displayed), *beyond]:
+                if limit is not None and (price - limit) * sign > 0:
+                    return
+                taken = min(left, lots)
+                if taken:
+                    yield taken, price
+                left -= taken
+                if not left:
+                    return
+        price += slip
+        yield left, price if limit is None or (limit - price) * sign > 0 else limit
+
+    def _execute(self, order: WorkingOrder, lots: int, price: int, liquidity: Liquidity) -> None:
+        engine, k, desk = self.engine, order.k, order.desk
+        instrument = engine.layout.instruments[k]
+        signed = lots * order.sign
+        fee = instrument.fee(lots, price, liquidity is Liquidity.MAKER)
+        engine.account.trade(desk.slot, k, signed, price, fee)
+        order.leaves_lots -= lots
+        if order.leaves_lots:
+            order.status = PARTIAL
+        else:
+            order.status = FILLED
+            self._leave_book(order)
+        fill = Fill(engine.now, instrument.id, desk.phase, desk.strategy_id, order.client_order_id, signed, price, fee, liquidity, order.intent.tag)
+        engine.record.fill(fill, engine.account.cash)
+        position = engine.account.lots[k]
+        if position == 0:
+            self.release(k)
+        elif not order.protective:
+            self._protect_after(order, position)
+        engine.governor.settle()
+        desk.filled(order, fill, position == 0)
+
+    def _protect_after(self, order: WorkingOrder, position: int) -> None:
+        """Bring the position's protection in line after one of the strategy's own orders was executed."""
+        current = self.protection.get(order.k)
+        increases = (position > 0) == (order.sign > 0)
+        if increases and (order.intent.stop is not None or order.intent.target is not None):
+            self.protect(order.k, order.desk, order.intent.stop, order.intent.target)
+        elif current is not None:
+            self.protect(order.k, current.desk, current.stop, current.target)
+
+    def _cancel_arrives(self, timer: Timer) -> None:
+        if timer.payload.is_live:
+            self._close(timer.payload, CANCELLED)
+
+    def _leave_book(self, order: WorkingOrder) -> None:
+        self.working.pop(order.client_order_id, None)
+        for condition in (order.rest, order.trigger):
+            if condition is not None:
+                self.engine.disarm(condition)
+
+    def _close(self, order: WorkingOrder, status: OrderStatus) -> None:
+        order.status = status
+        self._leave_book(order)
+        self.engine.record.closed(self.engine.now, order)
+        self.engine.governor.order_closed(order)
+        order.desk.order_closed(order)

@@ -1,0 +1,364 @@
+"""The skip-ahead form: a replay that costs what it decides, not what it reads.
+
+No work is done per tick. The next event at which anything is due is the minimum over the armed conditions; each is found by a compiled search. A
+search that has gone through `CHUNK` rows without a result is suspended and resumed when its place in time comes up, because most conditions are
+disarmed long before they would fire.
+"""
+
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from titan_core.engine import bounds, levels, scan
+from titan_core.engine.bars import BarCache, BarsAsOf
+from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, TRAIL, Bound, Condition
+from titan_core.engine.core import Engine, Governor
+from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.errors import TapeError
+from titan_core.model.enums import StreamKind
+from titan_core.model.units import NEVER
+from titan_core.tape.tape import Tape
+
+CHUNK = 1 << 16
+FAR = 1 << 40
+
+
+class Prepared:
+    """What runs over one tape share: descriptors, memory views, bars. Making it costs milliseconds, using it nothing."""
+
+    def __init__(self, tape: Tape) -> None:
+        """Describe every stream."""
+        self.tape = tape
+        self.layout = Layout.of(tape)
+        self.descriptors = [scan.descriptor(stream) for stream in tape.streams]
+        self.rows = [stream.rows for stream in tape.streams]
+        self.ts = [memoryview(stream.ts) for stream in tape.streams]
+        self.columns: list[dict[str, Any]] = [
+            {name: memoryview(column) for name, column in stream.columns.items() if column.ndim == 1} for stream in tape.streams
+        ]
+        self.bars = BarCache(tape)
+        n = len(self.layout.instruments)
+        self.quotes: list[tuple[int, tuple[Any, ...]] | None] = []
+        self.depths: list[tuple[int, Any] | None] = []
+        for k in range(n):
+            rank = self.layout.rank(k, StreamKind.QUOTE)
+            self.quotes.append(None if rank == NO_STREAM else (rank, tuple(self.columns[rank][c] for c in ("bid", "ask", "bid_lots", "ask_lots"))))
+            rank = self.layout.rank(k, StreamKind.DEPTH)
+            self.depths.append(None if rank == NO_STREAM else (rank, tape.streams[rank].columns))
+
+
+class Replay(Engine):
+    """Skip-ahead over a tape; needs numba."""
+
+    form = "replay"
+
+    def __init__(
+        self, prepared: Prepared, governor: Governor, *, cash: int, slots: int, latency_ns: int = 5_000_000, slippage_ticks: int = 0, chunk: int = CHUNK, book: Any = None
+    ) -> None:
+        """`chunk` and `book` are made small by tests, so that suspension and growth happen."""
+        super().__init__(prepared.layout, governor, cash=cash, slots=slots, latency_ns=latency_ns, slippage_ticks=slippage_ticks)
+        self.prepared = prepared
+        self._d = prepared.descriptors
+        self._ts = prepared.ts
+        self._n = prepared.rows
+        self._columns = prepared.columns
+        self._chunk = chunk
+        self._book = book or levels.LevelBook(prepared.descriptors)
+        self._rank = -1
+        self._row = -1
+        self._serial = 0
+        count = len(self._n)
+        self._positions = [0] * count
+        self._fresh = [-1] * count
+        self._queue: list[tuple[int, int, int, int, int, Condition, bool]] = []
+        self._dirty: list[Condition] = []
+        self._found = np.zeros(4, np.int64)
+
+    # -- where we are ---------------------------------------------------------------------------------------------
+    def _position(self, rank: int) -> int:
+        """Return the number of rows of a stream that lie at or before the event being processed."""
+        if self._fresh[rank] == self._serial:
+            return self._positions[rank]
+        if rank == self._rank:
+            position = self._row + 1
+        elif rank < self._rank:
+            position = scan.pos_right(self._d[rank], self.now)
+        else:
+            position = scan.pos_right(self._d[rank], self.now - 1)
+        self._fresh[rank] = self._serial
+        self._positions[rank] = position
+        return position
+
+    def _go(self, ts: int, rank: int, row: int) -> None:
+        self.now, self._rank, self._row = ts, rank, row
+        self._serial += 1
+
+    # -- arming ---------------------------------------------------------------------------------------------------
+    def _arm(self, condition: Condition) -> None:
+        if condition.kind == LEVEL:
+            self._book.push(condition)
+            return
+        condition.version += 1
+        condition.state = None
+        if condition.kind == BOUND:
+            self._start_bound(condition)
+        self._dirty.append(condition)
+
+    def _disarm(self, condition: Condition) -> None:
+        if condition.kind == LEVEL:
+            self._book.remove(condition)
+        else:
+            condition.version += 1
+
+    def _start_bound(self, condition: Condition) -> None:
+        """Lay out the terms of a bound: those of its instruments that have a price stream, in rank order."""
+        bound: Bound = condition.extra
+        legs = sorted((self._values[k][0], self._values[k][1], weight * self._values[k][2], k) for k, weight in bound.weights.items())
+        terms = bounds.empty_terms(len(legs))
+        for i, (rank, column, weight, k) in enumerate(legs):
+            value = self.value2(k) // self._values[k][2]
+            terms[i * bounds.TERM_SIZE : (i + 1) * bounds.TERM_SIZE] = (self._d[rank].ctypes.data, column, weight, value, self._position(rank), self._n[rank])
+        condition.state = ([leg[0] for leg in legs], terms, terms.copy())
+
+    def bound_peak(self, condition: Condition) -> int:
+        """Search once more from where the bound was armed, up to now."""
+        bound: Bound = condition.extra
+        ranks, _, terms = condition.state
+        for i, rank in enumerate(ranks):
+            terms[i * bounds.TERM_SIZE + bounds.T_END] = self._position(rank)
+        bounds.bound_scan(terms, len(ranks), bound.const, -NEVER, NEVER, bound.peak, 10_000, NEVER // 2, self._found)
+        return max(bound.peak, int(self._found[bounds.OUT_PEAK]))
+
+    # -- searching ------------------------------------------------------------------------------------------------
+    def _search(self, c: Condition) -> None:
+        """Find the next event at which a condition is due and queue it; a search that goes too far queues its resumption instead."""
+        if not c.alive:
+            return
+        kind, rank = c.kind, c.rank
+        if kind == BOUND:
+            self._search_bound(c)
+            return
+        resumed = type(c.state) is tuple and c.state[0] == "from"
+        start = c.state[1] if resumed else self._position(rank)
+        n = self._n[rank]
+        end = min(start + self._chunk, n)
+        d = self._d[rank]
+        if kind == REST:
+            self._search_rest(c, start, end, resumed)
+            return
+        if kind == TRAIL:
+            side = 1 if c.rising else -1
+            extreme = c.state[2] if resumed else -FAR * side
+            row, extreme = scan.trail(d, start, end, side, extreme, c.window)
+            kept: Any = extreme
+        else:
+            assert kind == FLOW
+            if c.until_ns < NEVER:
+                last = scan.pos_right(d, c.until_ns)
+                if end >= last:
+                    end = n = max(last, start)
+            row = scan.flow(d, start, end, c.window, c.level, 1 if c.rising else -1)
+            kept = 0
+        if row < end:
+            heappush(self._queue, (self._ts[rank][row], rank, row, c.version, c.seq, c, True))
+        elif end < n:
+            c.state = ("from", end, kept)
+            heappush(self._queue, (self._ts[rank][end], rank, end, c.version, c.seq, c, False))
+
+    def _search_rest(self, c: Condition, start: int, end: int, resumed: bool) -> None:
+        """A resting order is due at the first trade that executes it or the first quote of the other side that reaches its price."""
+        order = c.extra
+        rank, d, limit = c.rank, self._d[c.rank], c.level
+        queue = c.state[2] if resumed else order.queue
+        row, lots, queue = scan.limit_fill(d, start, end, order.sign, limit, queue, order.leaves_lots)
+        quotes = self.layout.rank(order.k, StreamKind.QUOTE)
+        first = c.state[3] if resumed else self._position(quotes)
+        reached = row < end
+        until = self._ts[rank][row] if reached else (self._ts[rank][end] if end < self._n[rank] else NEVER)
+        # quotes rank before the trades of the same instrument, so one at the same time comes first
+        last = scan.pos_right(self._d[quotes], until) if until < NEVER else self._n[quotes]
+        if order.sign > 0:
+            hit = scan.first_le(self._d[quotes], 1, first, last, limit)
+        else:
+            hit = scan.first_ge(self._d[quotes], 0, first, last, limit)
+        if hit < last:
+            c.state = (order.leaves_lots, 0)
+            heappush(self._queue, (self._ts[quotes][hit], quotes, hit, c.version, c.seq, c, True))
+        elif reached:
+            c.state = (lots, queue)
+            heappush(self._queue, (self._ts[rank][row], rank, row, c.version, c.seq, c, True))
+        elif end < self._n[rank]:
+            c.state = ("from", end, queue, last)
+            heappush(self._queue, (self._ts[rank][end], rank, end, c.version, c.seq, c, False))
+
+    def _search_bound(self, c: Condition) -> None:
+        bound: Bound = c.extra
+        ranks, terms, _ = c.state
+        found = self._found
+        if bounds.bound_scan(terms, len(ranks), bound.const, bound.low, bound.high, bound.peak, bound.bps, bound.strict, found):
+            rank, row = ranks[int(found[bounds.OUT_TERM])], int(found[bounds.OUT_ROW])
+            heappush(self._queue, (self._ts[rank][row], rank, row, c.version, c.seq, c, True))
+
+    # -- the run --------------------------------------------------------------------------------------------------
+    def run(self, start_ns: int | None = None, end_ns: int | None = None) -> "Replay":
+        """Process the events of the tape; see Engine.run."""
+        tape = self.prepared.tape
+        if not tape.ticks:
+            raise TapeError("the tape holds no event")
+        start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
+        last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
+        self._go(start - 1, len(self._n), -1)
+        self._begin()
+        self._loop(last)
+        self._go(max(last, self.now), len(self._n), -1)
+        return self
+
+    def _loop(self, last: int) -> None:
+        queue, timers, book = self._queue, self._timers, self._book
+        next_due, conditions = levels.next_due, book.conditions
+        beyond = len(self._n)
+        while True:
+            while self._dirty:
+                todo, self._dirty = self._dirty, []
+                for condition in todo:
+                    self._search(condition)
+            while queue and queue[0][3] != queue[0][5].version:
+                heappop(queue)
+            if timers and (not queue or timers[0][0] <= queue[0][0]):
+                ts, rank, row = timers[0][0], -1, -1
+            elif queue:
+                ts, rank, row = queue[0][0], queue[0][1], queue[0][2]
+            else:
+                ts, rank, row = NEVER, beyond, 0
+            if ts > last:
+                due = next_due(book.control, self.now, self._rank, self._row, last, beyond, 0)
+                if not due:
+                    return
+            else:
+                due = next_due(book.control, self.now, self._rank, self._row, ts, rank, row)
+            if due:
+                self._levels_due(due, conditions)
+            elif rank < 0:
+                self._go(ts, -1, -1)
+                self.events += 1
+                self._run_timer(ts)
+            else:
+                self._queued_due(ts, rank, row, [])
+
+    def _levels_due(self, due: int, conditions: dict[int, Condition]) -> None:
+        """Process the event at which `due` levels were popped, together with whatever else is due at it."""
+        out = self._book.out
+        first = levels.FIRST_SLOT
+        if due == 1:
+            hits = [conditions.pop(out[first])]
+        else:
+            hits = [conditions.pop(out[first + i]) for i in range(due)]
+        self._queued_due(out[levels.O_TS], out[levels.O_RANK], out[levels.O_ROW], hits)
+
+    def _queued_due(self, ts: int, rank: int, row: int, hits: list[Condition]) -> None:
+        queue = self._queue
+        waiting: list[Condition] = []
+        while queue and queue[0][0] == ts and queue[0][1] == rank and queue[0][2] == row:
+            _, _, _, version, _, condition, real = heappop(queue)
+            if version != condition.version:
+                continue
+            (hits if real else waiting).append(condition)
+        for condition in waiting:  # suspended searches go on; the clock has not moved
+            self._search(condition)
+        if waiting and not hits:
+            return
+        while waiting and queue and queue[0][0] == ts and queue[0][1] == rank and queue[0][2] == row:
+            _, _, _, version, _, condition, real = heappop(queue)
+            if version == condition.version and real:
+                hits.append(condition)
+        if not hits:
+            return
+        self._go(ts, rank, row)
+        self.events += 1
+        if len(hits) > 1:
+            hits.sort(key=_by_arming)
+        for condition in hits:
+            self._fire(condition)
+            if condition.kind == REST and condition.alive:
+                condition.version += 1
+                condition.state = None
+                self._dirty.append(condition)
+
+    # -- look-ups -------------------------------------------------------------------------------------------------
+    def quote(self, k: int) -> tuple[int, int, int, int] | None:
+        """See Engine.quote."""
+        known = self.prepared.quotes[k]
+        if known is None:
+            return None
+        row = self._position(known[0]) - 1
+        if row < 0:
+            return None
+        bid, ask, bid_lots, ask_lots = known[1]
+        return bid[row], ask[row], bid_lots[row], ask_lots[row]
+
+    def depth(self, k: int, asks: bool) -> list[tuple[int, int]]:
+        """See Engine.depth."""
+        known = self.prepared.depths[k]
+        if known is None:
+            return []
+        row = self._position(known[0]) - 1
+        if row < 0:
+            return []
+        prices, lots = ("asks", "ask_lots") if asks else ("bids", "bid_lots")
+        return list(zip(known[1][prices][row].tolist(), known[1][lots][row].tolist(), strict=True))
+
+    def latest(self, rank: int, column: str) -> int | None:
+        """See Engine.latest."""
+        row = self._position(rank) - 1
+        return self._columns[rank][column][row] if row >= 0 else None
+
+    def _trades(self, k: int) -> int:
+        return self.layout.require(k, StreamKind.TRADE)
+
+    def cvd(self, k: int, window_ns: int) -> int:
+        """Signed lots over (now - window, now]."""
+        rank = self._trades(k)
+        return scan.window_sum(self._d[rank], scan.SUM_SIGNED, self._position(rank), self.now - window_ns)  # type: ignore[no-any-return]
+
+    def volume(self, k: int, window_ns: int) -> int:
+        """Lots over (now - window, now]."""
+        rank = self._trades(k)
+        return scan.window_sum(self._d[rank], scan.SUM_LOTS, self._position(rank), self.now - window_ns)  # type: ignore[no-any-return]
+
+    def vwap(self, k: int, window_ns: int) -> float | None:
+        """Volume-weighted price over (now - window, now]."""
+        rank = self._trades(k)
+        lots = self.volume(k, window_ns)
+        return scan.window_sum(self._d[rank], scan.SUM_NOTIONAL, self._position(rank), self.now - window_ns) / lots if lots else None  # type: ignore[no-any-return]
+
+    def _since(self, k: int, from_ns: int) -> tuple[int, int, int]:
+        rank = self._trades(k)
+        return rank, scan.pos_right(self._d[rank], from_ns - 1), self._position(rank)
+
+    def range_high(self, k: int, from_ns: int) -> int | None:
+        """Highest trade price since `from_ns`."""
+        rank, first, end = self._since(k, from_ns)
+        return scan.range_max(self._d[rank], 0, first, end) if end > first else None
+
+    def range_low(self, k: int, from_ns: int) -> int | None:
+        """Lowest trade price since `from_ns`."""
+        rank, first, end = self._since(k, from_ns)
+        return scan.range_min(self._d[rank], 0, first, end) if end > first else None
+
+    def footprint(self, k: int, from_ns: int, low: int, high: int) -> tuple[int, int]:
+        """Bought and sold lots at low <= price <= high since `from_ns`."""
+        rank, first, end = self._since(k, from_ns)
+        return scan.footprint(self._d[rank], first, end, low, high) if end > first else (0, 0)  # type: ignore[no-any-return]
+
+    def bars(self, k: int, timeframe_ns: int) -> BarsAsOf:
+        """Closed bars as of now."""
+        table = self.prepared.bars.table(k, timeframe_ns)
+        if table is None:
+            self.layout.require(k, StreamKind.TRADE)
+        assert table is not None
+        return BarsAsOf(table, self.now, timeframe_ns, self._position(self._trades(k)) > 0)
+
+
+def _by_arming(condition: Condition) -> int:
+    return condition.seq
