@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from titan_core.config.schema import key
+    from titan_core.config.keys import key
     from titan_core.errors import ConfigError, StrategyError, TitanError, UsageError
     from titan_core.hookspecs import Handover, Health, hookimpl
     from titan_core.model.enums import InstrumentKind, Liquidity, OrderType, RefusalCode, Side
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "titan_core.config.schema": ("key",),
+    "titan_core.config.keys": ("key",),
     "titan_core.errors": ("ConfigError", "StrategyError", "TitanError", "UsageError"),
     "titan_core.hookspecs": ("Handover", "Health", "hookimpl"),
     "titan_core.model.enums": ("InstrumentKind", "Liquidity", "OrderType", "RefusalCode", "Side"),

@@ -113,7 +113,8 @@ def progress(label: str, total: float, *, quiet: bool = False) -> Iterator[Progr
     if quiet or not screen.is_terminal:
         yield lambda done: None
         return
-    from rich.progress import BarColumn, Progress as Bar, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     with Bar(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=screen, transient=True) as bar:
         task = bar.add_task(label, total=total)
