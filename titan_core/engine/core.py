@@ -84,6 +84,10 @@ class Engine:
         """Return the newest value of a column of a stream as of now."""
         raise NotImplementedError
 
+    def latest_ts(self, rank: int) -> int | None:
+        """Return the time of a stream's newest event as of now."""
+        raise NotImplementedError
+
     def bound_peak(self, condition: Condition) -> int:
         """Return the running peak of an armed bound as of now."""
         raise NotImplementedError

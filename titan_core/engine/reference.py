@@ -67,6 +67,7 @@ class Reference(Engine):
         count = len(self.layout.keys)
         self._armed: list[dict[int, Condition]] = [{} for _ in range(count)]
         self._state: list[tuple[Any, ...] | None] = [None] * count
+        self._seen_at: list[int | None] = [None] * count
         self._names = [list(SPECS[kind].raw)[1:] for _, kind in self.layout.keys]
         self._kinds = [kind for _, kind in self.layout.keys]
         self._history: list[tuple[list[int], list[int], list[int]]] = [([], [], []) for _ in range(count)]
@@ -144,6 +145,7 @@ class Reference(Engine):
     def _see(self, event: Event) -> None:
         ts, rank, _, values = event
         self._state[rank] = values
+        self._seen_at[rank] = ts
         if self._kinds[rank] is StreamKind.TRADE:
             times, prices, lots = self._history[rank]
             times.append(ts)
@@ -235,6 +237,10 @@ class Reference(Engine):
         """See Engine.latest."""
         values = self._state[rank]
         return None if values is None else values[self._names[rank].index(column)]
+
+    def latest_ts(self, rank: int) -> int | None:
+        """See Engine.latest_ts."""
+        return self._seen_at[rank]
 
     def _trades(self, k: int) -> tuple[list[int], list[int], list[int]]:
         return self._history[self.layout.require(k, StreamKind.TRADE)]

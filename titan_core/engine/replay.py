@@ -313,6 +313,11 @@ class Replay(Engine):
         row = self._position(rank) - 1
         return self._columns[rank][column][row] if row >= 0 else None
 
+    def latest_ts(self, rank: int) -> int | None:
+        """See Engine.latest_ts."""
+        row = self._position(rank) - 1
+        return self._ts[rank][row] if row >= 0 else None
+
     def _trades(self, k: int) -> int:
         return self.layout.require(k, StreamKind.TRADE)
 

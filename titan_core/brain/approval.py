@@ -1,0 +1,206 @@
+"""Approval of orders: a pure function of a snapshot and the intents, made for every order in every mode.
+
+Checks run in a fixed order and stop at the first that fails, which becomes the refusal's code together with what was observed and what is allowed.
+Reducing orders skip the entry checks: getting out is always possible. A pair is approved or refused whole.
+"""
+
+from collections.abc import Callable, Sequence
+
+from attrs import define
+
+from titan_core.brain.limits import BrainLimits
+from titan_core.model.enums import OrderType, RefusalCode
+from titan_core.model.ids import ClientOrderId, PhaseId
+from titan_core.model.order import Approved, Check, Intent, Refused
+from titan_core.model.phase import PhaseDeclaration
+from titan_core.model.units import BPS, ceil_div, share, to_usdt
+
+
+@define
+class LegState:
+    """What the snapshot knows of one instrument. Prices in ticks, sizes in lots."""
+
+    owner: PhaseId | None
+    position: int
+    pending_buys: int
+    """Lots of working and approved orders that may still buy, reduce-only ones left out."""
+    pending_sells: int
+    bid: int
+    ask: int
+    quote_age_ns: int
+    stale_after_ns: int
+    venue_up: bool
+
+
+@define
+class Snapshot:
+    """The account at one moment, in 1e-8 USDT."""
+
+    gate_open: bool
+    may_enter: bool
+    multiplier_bps: int
+    equity: int
+    drawdown_exceeded: bool
+    phase_equity: int
+    phase_margin: int
+    """Σ margin of the phase: positions and pending orders."""
+    phase_notional: int
+    total_notional: int
+    total_margin: int
+    risk_left: int
+    """L2 × day base − day loss − Σ losses to the open stops."""
+    leverage: int
+    """Leverage set for this phase: the effective cap."""
+    known_orders: set[ClientOrderId]
+
+
+def is_reducing(intent: Intent, leg: LegState) -> bool:
+    """Whether an intent can only bring the position towards zero."""
+    return intent.reduce_only and leg.position != 0 and (leg.position > 0) != (intent.signed_lots > 0)
+
+
+def entry_price(intent: Intent, leg: LegState) -> int:
+    """Return the price at which an entry is valued: its limit or trigger, else the side of the quote that it takes."""
+    if intent.order_type is OrderType.LIMIT and intent.limit is not None:
+        return intent.limit
+    if intent.trigger is not None:
+        return intent.trigger
+    return leg.ask if intent.signed_lots > 0 else leg.bid
+
+
+def stop_loss(lots: int, entry: int, stop: int, intent: Intent) -> int:
+    """Return what an entry loses when its stop is hit, both taker fees included."""
+    instrument = intent.instrument
+    moved = abs(lots) * abs(entry - stop) * instrument.money_per_tick_lot
+    return moved + instrument.fee(lots, entry, False) + instrument.fee(lots, stop, False)
+
+
+class _Refusal(Exception):
+    """Internal: carries the first failed check out of the check list."""
+
+    def __init__(self, refused: Refused) -> None:
+        self.refused = refused
+
+
+@define
+class _Checker:
+    snapshot: Snapshot
+    phase: PhaseDeclaration
+    limits: BrainLimits
+    checks: list[Check]
+
+    def at_least(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
+        self.checks.append(Check(code.value, observed, limit))
+        if observed < limit:
+            raise _Refusal(Refused(intent, code, observed, limit, message()))
+
+    def at_most(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
+        self.checks.append(Check(code.value, observed, limit))
+        if observed > limit:
+            raise _Refusal(Refused(intent, code, observed, limit, message()))
+
+    # -- checks that every order passes ---------------------------------------------------------------------------
+    def rules(self, intent: Intent, leg: LegState, lots: int) -> None:
+        instrument = intent.instrument
+        self.at_least(intent, RefusalCode.BAD_SIZE, abs(lots), 1, lambda: f"size {intent.signed_lots} lots of {instrument.id} is less than one lot ({instrument.lot_size})")
+        for price in (intent.limit, intent.trigger, intent.stop, intent.target):
+            if price is not None:
+                self.at_least(intent, RefusalCode.BAD_PRICE, price, 1, lambda: f"price {price} ticks of {instrument.id} is below one tick ({instrument.tick_size})")
+        if not is_reducing(intent, leg):
+            notional = instrument.notional(lots, entry_price(intent, leg))
+            least = instrument.min_notional_money
+            self.at_least(
+                intent, RefusalCode.BELOW_MIN_NOTIONAL, notional, least, lambda: f"notional {to_usdt(notional)} of {instrument.id} is below the venue's minimum {to_usdt(least)}"
+            )
+
+    def unique(self, intent: Intent) -> None:
+        known = intent.client_order_id in self.snapshot.known_orders
+        self.at_most(intent, RefusalCode.DUPLICATE_ORDER, int(known), 0, lambda: f"client order id {intent.client_order_id} was used before")
+
+    # -- checks of an entry ---------------------------------------------------------------------------------------
+    def gate(self, intent: Intent) -> None:
+        s = self.snapshot
+        self.at_least(intent, RefusalCode.GATE_CLOSED, int(s.gate_open), 1, lambda: "the Brain's gate is closed")
+        self.at_least(intent, RefusalCode.PHASE_MAY_NOT_ENTER, int(s.may_enter), 1, lambda: f"phase {self.phase.id} may not open positions now")
+
+    def market(self, intent: Intent, leg: LegState) -> None:
+        owned = leg.owner is not None and leg.owner != intent.phase
+        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{intent.instrument.id} is held by {leg.owner}")
+        self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} is down")
+        self.at_most(intent, RefusalCode.STALE_MARKET, leg.quote_age_ns, leg.stale_after_ns, lambda: f"the newest quote of {intent.instrument.id} is {leg.quote_age_ns / 1e9:.1f} s old")
+
+    def direction(self, intent: Intent, leg: LegState) -> None:
+        flips = leg.position != 0 and (leg.position > 0) != (intent.signed_lots > 0)
+        self.at_most(intent, RefusalCode.NOT_REDUCING, int(flips), 0, lambda: f"{intent.instrument.id} holds {leg.position} lots; an order against them must be an exit")
+        if not intent.instrument.is_perp:
+            after = leg.position - leg.pending_sells + min(0, intent.signed_lots)
+            self.at_least(intent, RefusalCode.SPOT_SHORT, after, 0, lambda: f"spot is never borrowed: {intent.instrument.id} would go to {after} lots")
+
+    def stop(self, intent: Intent, leg: LegState) -> None:
+        if self.phase.hedged and intent.pair:
+            return
+        self.at_least(intent, RefusalCode.NO_STOP, int(intent.stop is not None), 1, lambda: "an entry needs a protective stop")
+        assert intent.stop is not None
+        distance = (entry_price(intent, leg) - intent.stop) * (1 if intent.signed_lots > 0 else -1)
+        self.at_least(intent, RefusalCode.STOP_ON_WRONG_SIDE, distance, 1, lambda: f"stop {intent.stop} ticks must lie beyond the entry at {entry_price(intent, leg)} ticks")
+
+    def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
+        s, first = self.snapshot, intents[0]
+        margin = notional = perp_notional = risk = fees = 0
+        for intent, leg, lots in zip(intents, legs, sizes, strict=True):
+            price = entry_price(intent, leg)
+            worth = intent.instrument.notional(lots, price)
+            fees += intent.instrument.fee(lots, price, False)
+            margin += ceil_div(worth, s.leverage) if intent.instrument.is_perp else worth
+            if intent.instrument.is_perp or self.phase.hedged:
+                notional += worth
+            perp_notional += worth if intent.instrument.is_perp else 0
+            if intent.stop is not None:
+                risk += stop_loss(lots, price, intent.stop, intent)
+        if first.pair and risk == 0:
+            risk = share(perp_notional, self.limits.pair_stress_bps) + 2 * fees
+        cap = share(max(0, s.phase_equity), self.phase.max_position_bps)
+        self.at_most(first, RefusalCode.MAX_POSITION, s.phase_margin + margin, cap, lambda: f"margin {to_usdt(s.phase_margin + margin)} would exceed {to_usdt(cap)}, {self.phase.max_position_bps} bps of phase equity")
+        cap = max(0, s.phase_equity) * s.leverage
+        self.at_most(first, RefusalCode.PHASE_LEVERAGE, s.phase_notional + notional, cap, lambda: f"notional {to_usdt(s.phase_notional + notional)} would exceed {s.leverage} × phase equity")
+        cap = max(0, s.equity) * self.limits.max_total_leverage
+        self.at_most(first, RefusalCode.TOTAL_LEVERAGE, s.total_notional + perp_notional, cap, lambda: f"total notional would exceed {self.limits.max_total_leverage} × equity")
+        self.at_most(first, RefusalCode.RISK_BUDGET, risk, s.risk_left, lambda: f"the stop would lose {to_usdt(risk)}, but only {to_usdt(max(0, s.risk_left))} of today's risk is left")
+        self.at_most(first, RefusalCode.DRAWDOWN, int(s.drawdown_exceeded), 0, lambda: "draw-down exceeds the emergency level")
+        free = s.equity - s.total_margin
+        self.at_most(first, RefusalCode.FREE_MARGIN, margin + fees, free, lambda: f"margin and fees of {to_usdt(margin + fees)} exceed the free margin {to_usdt(max(0, free))}")
+
+
+def approve(
+    intents: Sequence[Intent], legs: Sequence[LegState], snapshot: Snapshot, phase: PhaseDeclaration, limits: BrainLimits
+) -> tuple[Approved, ...] | Refused:
+    """Approve all intents or refuse them whole. Entries are scaled by the size multiplier in force before they are checked."""
+    checker = _Checker(snapshot, phase, limits, [])
+    try:
+        if all(is_reducing(intent, leg) for intent, leg in zip(intents, legs, strict=True)):
+            for intent, leg in zip(intents, legs, strict=True):
+                checker.rules(intent, leg, intent.signed_lots)
+                checker.unique(intent)
+            return tuple(Approved(intent, intent.signed_lots, tuple(checker.checks)) for intent in intents)
+        return _approve_entry(checker, intents, legs)
+    except _Refusal as refusal:
+        return refusal.refused
+
+
+def _approve_entry(checker: _Checker, intents: Sequence[Intent], legs: Sequence[LegState]) -> tuple[Approved, ...]:
+    sizes = []
+    for intent in intents:
+        lots = abs(intent.signed_lots) * checker.snapshot.multiplier_bps // BPS
+        sizes.append(lots if intent.signed_lots > 0 else -lots)
+    for intent, leg, lots in zip(intents, legs, sizes, strict=True):
+        if intent.reduce_only:
+            checker.at_most(intent, RefusalCode.NOT_REDUCING, 1, 0, lambda: f"{intent.instrument.id} holds no position that this order would reduce")
+        checker.gate(intent)
+        checker.market(intent, leg)
+        checker.rules(intent, leg, lots)
+        checker.direction(intent, leg)
+        checker.stop(intent, leg)
+    checker.totals(intents, legs, sizes)
+    for intent in intents:
+        checker.unique(intent)
+    return tuple(Approved(intent, lots, tuple(checker.checks)) for intent, lots in zip(intents, sizes, strict=True))

@@ -1,0 +1,146 @@
+"""Getting out: cancelling entries, closing positions, handing them over. What the Brain does to the account on its own authority."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from titan_core.engine.account import NOBODY
+from titan_core.engine.matching import WorkingOrder
+from titan_core.engine.phases import PhaseBook, ServiceDesk
+from titan_core.hookspecs import Handover
+from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
+from titan_core.model.order import Approved, Check, Intent
+from titan_core.model.units import BPS
+
+if TYPE_CHECKING:
+    from titan_core.engine.core import Engine
+    from titan_core.engine.governor import BrainGovernor
+
+ON_AUTHORITY = (Check("brain_command", 1, 1),)
+
+
+class Closing:
+    """Carries out the Brain's commands that only ever reduce exposure."""
+
+    def __init__(self, governor: "BrainGovernor", engine: "Engine") -> None:
+        """Bind the run."""
+        self._governor = governor
+        self._engine = engine
+        self._serial = 0
+        self._closing: dict[int, WorkingOrder] = {}
+
+    # -- what there is --------------------------------------------------------------------------------------------
+    def entries(self, book: PhaseBook | None) -> list[WorkingOrder]:
+        """Return the live orders that could open or increase a position, of one phase or of all."""
+        return [
+            order
+            for order in self._engine.venue.working.values()
+            if order.is_live and not order.intent.reduce_only and (book is None or order.desk.slot == book.slot)
+        ]
+
+    def held(self, book: PhaseBook | None) -> list[int]:
+        """Return the instruments in which a phase (or anybody) holds a position."""
+        account = self._engine.account
+        return [k for k in account.held() if book is None or account.owner[k] == book.slot]
+
+    def holds(self, book: PhaseBook) -> bool:
+        """Whether a phase holds a position."""
+        return bool(self.held(book))
+
+    def is_flat(self, book: PhaseBook | None) -> bool:
+        """Whether a phase (or everybody) holds nothing and can come to hold nothing."""
+        return not self.held(book) and not self.entries(book)
+
+    # -- commands -------------------------------------------------------------------------------------------------
+    def cancel_entries(self, book: PhaseBook | None) -> None:
+        """Send cancels for all entry orders."""
+        for order in self.entries(book):
+            self._engine.venue.cancel(order)
+
+    def flatten(self, book: PhaseBook | None) -> None:
+        """Close positions reduce-only at market, perpetuals of the largest notional first. Entry orders are cancelled too."""
+        self.cancel_entries(book)
+        engine = self._engine
+        instruments = engine.layout.instruments
+        units = engine.account.units
+
+        def urgency(k: int) -> tuple[bool, int]:
+            return not instruments[k].is_perp, -abs(engine.account.lots[k]) * units[k] * engine.value2(k)
+
+        for k in sorted(self.held(book), key=urgency):
+            self.reduce(k, abs(engine.account.lots[k]), "flatten")
+
+    def reduce(self, k: int, lots: int, tag: str) -> None:
+        """Reduce the position in instrument k by `lots` at market, unless such an order is on its way already."""
+        engine = self._engine
+        known = self._closing.get(k)
+        position = engine.account.lots[k]
+        if position == 0 or lots <= 0 or (known is not None and known.is_live):
+            return
+        slot = engine.account.owner[k]
+        books = self._governor.books
+        owner = books[slot] if 0 <= slot < len(books) else None
+        phase = owner.id if owner else BRAIN
+        self._serial += 1
+        intent = Intent(
+            client_order_id=ClientOrderId(f"{phase}.brain.{self._serial}"), phase=phase, strategy=StrategyId("brain"), instrument=engine.layout.instruments[k],
+            signed_lots=-lots if position > 0 else lots, reduce_only=True, tag=tag,
+        )  # fmt: skip
+        approved = Approved(intent, intent.signed_lots, ON_AUTHORITY)
+        engine.record.approved(engine.now, approved)
+        self._closing[k] = engine.venue.submit(approved, ServiceDesk(phase, slot if slot != NOBODY else self._governor.brain_slot, owner), k)
+
+    def cancel_stops(self) -> None:
+        """Withdraw the protective orders that remain."""
+        for k in list(self._engine.venue.protection):
+            self._engine.venue.release(k)
+
+    # -- hand-over ------------------------------------------------------------------------------------------------
+    def hand_over(self, giver: PhaseBook, takers: Sequence[PhaseBook]) -> PhaseBook | None:
+        """Offer all positions of a leaving phase to the first phase that accepts them within its limits.
+
+        Lease, position and stop move together at the present value; the account as a whole does not change. Returns who took them.
+        """
+        held = self.held(giver)
+        if not held:
+            return None
+        venue, instruments = self._engine.venue, self._engine.layout.instruments
+        positions = {}
+        for k in held:
+            protection = venue.protection.get(k)
+            positions[instruments[k].id] = (self._engine.account.lots[k], protection.stop if protection else None)
+        offer = Handover(giver.id, positions)
+        for taker in takers:
+            if taker.broken or not self._fits(taker, held) or not taker.binding.adopt(offer):
+                continue
+            for k in held:
+                self._move(k, giver.id, taker)
+            return taker
+        return None
+
+    def _fits(self, taker: PhaseBook, held: Sequence[int]) -> bool:
+        """Whether the taker could hold these positions beside its own without exceeding a cap."""
+        engine, declaration = self._engine, taker.binding.declaration
+        equity2 = self._governor.phase_equity2(taker)
+        margin2 = notional2 = 0
+        for k in {*held, *self.held(taker)}:
+            worth2 = abs(engine.account.lots[k]) * engine.account.units[k] * engine.value2(k)
+            perp = engine.layout.instruments[k].is_perp
+            notional2 += worth2 if perp or declaration.hedged else 0
+            margin2 += worth2 // taker.leverage if perp else worth2
+            protection = engine.venue.protection.get(k)
+            if not declaration.hedged and (protection is None or protection.stop is None):
+                return False
+        return margin2 * BPS <= equity2 * declaration.max_position_bps and notional2 <= equity2 * taker.leverage
+
+    def _move(self, k: int, giver: PhaseId, taker: PhaseBook) -> None:
+        engine = self._engine
+        engine.account.transfer(k, taker.slot, engine.value2(k))
+        self._governor.exposure.lease[k] = taker.slot
+        protection = engine.venue.protection.get(k)
+        desk = taker.desks[0] if taker.desks else ServiceDesk(taker.id, taker.slot, taker)
+        if protection is not None:
+            protection.desk = desk
+            if protection.target_order is not None:
+                protection.target_order.desk = desk
+        instrument = engine.layout.instruments[k].id
+        engine.record.note(engine.now, BRAIN, f"hand-over of {instrument} {engine.account.lots[k]} lots from {giver} to {taker.id}")

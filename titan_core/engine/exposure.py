@@ -1,0 +1,180 @@
+"""The snapshot behind each approval: what phases hold, what is on its way, what may still be risked, and who owns which instrument."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from titan_core.brain.approval import LegState, Snapshot, approve, stop_loss
+from titan_core.brain.chart import phase_may_enter, size_multiplier_bps
+from titan_core.brain.risk import Drawdown, drawdown
+from titan_core.engine.account import NOBODY
+from titan_core.engine.phases import PhaseBook
+from titan_core.model.enums import StreamKind
+from titan_core.model.ids import ClientOrderId
+from titan_core.model.order import Approved, Intent, Refused
+from titan_core.model.units import NEVER, Money, S, share
+
+if TYPE_CHECKING:
+    from titan_core.engine.core import Engine
+    from titan_core.engine.governor import BrainGovernor
+
+
+@frozen
+class PhaseBudget:
+    """Implements `titan_core.ports.Budget`."""
+
+    equity: Money
+    max_notional: Money
+    risk: Money
+
+
+@frozen
+class Usage:
+    """What a phase has bound, in 1e-8 USDT."""
+
+    margin: int
+    notional: int
+    perp_notional: int
+    stop_losses: int
+
+
+class ExposureDesk:
+    """Approves intents against the account as it stands, and keeps the leases."""
+
+    def __init__(self, governor: "BrainGovernor", engine: "Engine") -> None:
+        """Bind the run."""
+        self._governor = governor
+        self._engine = engine
+        self._known: set[ClientOrderId] = set()
+        self.lease: dict[int, int] = {}
+        limits = governor.limits
+        bars = engine.layout.bars_only
+        self._stale_ns = [max(limits.stale_s * S, 2 * bars.get(i.id, 0)) for i in engine.layout.instruments]
+        self._quotes = [engine.layout.rank(k, StreamKind.QUOTE) for k in range(len(engine.layout.instruments))]
+
+    # -- approval -------------------------------------------------------------------------------------------------
+    def approve(self, intents: Sequence[Intent]) -> tuple[Approved, ...] | Refused:
+        """Approve all or refuse them whole. An approved entry takes the lease of its instrument."""
+        governor, engine = self._governor, self._engine
+        book = next(b for b in governor.books if b.id == intents[0].phase)
+        places = [engine.layout.place[intent.instrument.id] for intent in intents]
+        decision = approve(intents, [self._leg(k) for k in places], self.snapshot(book), book.binding.declaration, governor.limits)
+        if not isinstance(decision, Refused):
+            for approved, k in zip(decision, places, strict=True):
+                self._known.add(approved.intent.client_order_id)
+                if not approved.intent.reduce_only:
+                    self.lease[k] = book.slot
+        return decision
+
+    def snapshot(self, book: PhaseBook) -> Snapshot:
+        """Describe the account and one phase as of now."""
+        governor = self._governor
+        configuration = governor.machine.configuration
+        own = self.usage(book.slot)
+        others = [self.usage(b.slot) for b in governor.books if b is not book and (governor.closing.holds(b) or governor.closing.entries(b))]
+        equity2, phase2 = governor.equity2(), governor.phase_equity2(book)
+        loss = max(0, book.base2 - phase2) // 2
+        halted_bps = book.binding.declaration.daily_loss.halted_bps
+        return Snapshot(
+            gate_open=governor.machine.gate_open,
+            may_enter=phase_may_enter(configuration, book.id),
+            multiplier_bps=size_multiplier_bps(configuration, book.id),
+            equity=equity2 // 2,
+            drawdown_exceeded=drawdown(equity2, governor.peak2, governor.limits) is Drawdown.EMERGENCY,
+            phase_equity=phase2 // 2,
+            phase_margin=own.margin,
+            phase_notional=own.notional,
+            total_notional=own.perp_notional + sum(u.perp_notional for u in others),
+            total_margin=own.margin + sum(u.margin for u in others),
+            risk_left=share(book.base2, halted_bps) // 2 - loss - own.stop_losses,
+            leverage=book.leverage,
+            known_orders=self._known,
+        )
+
+    def _leg(self, k: int) -> LegState:
+        engine = self._engine
+        quote = engine.quote(k) or (0, 0, 0, 0)
+        quoted_at = engine.latest_ts(self._quotes[k]) if self._quotes[k] >= 0 else None
+        buys, sells = self._pending(k)
+        slot = self.lease.get(k, NOBODY)
+        return LegState(
+            owner=engine.phase_of(slot) if slot != NOBODY else None,
+            position=engine.account.lots[k],
+            pending_buys=buys,
+            pending_sells=sells,
+            bid=quote[0],
+            ask=quote[1],
+            quote_age_ns=NEVER if quoted_at is None else engine.now - quoted_at,
+            stale_after_ns=self._stale_ns[k],
+            venue_up=True,
+        )
+
+    def _pending(self, k: int) -> tuple[int, int]:
+        buys = sells = 0
+        for order in self._engine.venue.working.values():
+            if order.k == k and not order.intent.reduce_only:
+                if order.sign > 0:
+                    buys += order.leaves_lots
+                else:
+                    sells += order.leaves_lots
+        return buys, sells
+
+    # -- usage ----------------------------------------------------------------------------------------------------
+    def usage(self, slot: int) -> Usage:
+        """Add up the worst case of a phase: positions plus all orders that could still increase them, and the losses to their stops."""
+        engine, account = self._engine, self._engine.account
+        declaration = self._governor.books[slot].binding.declaration
+        leverage = declaration.leverage[1]
+        touched = {k for k in account.held() if account.owner[k] == slot}
+        losses = 0
+        for order in engine.venue.working.values():
+            if order.desk.slot == slot and not order.intent.reduce_only:
+                touched.add(order.k)
+                losses += self._order_loss(order.k, order.signed_leaves, order.intent)
+        margin = notional = perp_notional = 0
+        for k in touched:
+            buys, sells = self._pending(k)
+            worst = max(abs(account.lots[k] + buys), abs(account.lots[k] - sells))
+            worth = worst * account.units[k] * engine.value2(k) // 2
+            perp = engine.layout.instruments[k].is_perp
+            margin += worth // leverage if perp else worth
+            notional += worth if perp or declaration.hedged else 0
+            perp_notional += worth if perp else 0
+            losses += self._position_loss(k)
+        return Usage(margin, notional, perp_notional, losses)
+
+    def _order_loss(self, k: int, signed_lots: int, intent: Intent) -> int:
+        if intent.stop is None:
+            return 0
+        price = intent.limit or intent.trigger or self._engine.value2(k) // 2
+        return stop_loss(signed_lots, price, intent.stop, intent)
+
+    def _position_loss(self, k: int) -> int:
+        engine = self._engine
+        protection, lots = engine.venue.protection.get(k), engine.account.lots[k]
+        if protection is None or protection.stop is None or not lots:
+            return 0
+        instrument = engine.layout.instruments[k]
+        moved2 = (engine.value2(k) - 2 * protection.stop) * lots * engine.account.units[k]
+        return max(0, moved2) // 2 + instrument.fee(lots, protection.stop, False)
+
+    def budget(self, book: PhaseBook) -> PhaseBudget:
+        """Return what a phase may use now, before the size multiplier."""
+        s = self.snapshot(book)
+        declaration = book.binding.declaration
+        margin_left = share(max(0, s.phase_equity), declaration.max_position_bps) - s.phase_margin
+        free = s.equity - s.total_margin
+        most = min(margin_left * s.leverage, s.phase_equity * s.leverage - s.phase_notional, free * s.leverage)
+        return PhaseBudget(Money(s.phase_equity), Money(max(0, most)), Money(max(0, s.risk_left)))
+
+    # -- leases ---------------------------------------------------------------------------------------------------
+    def free_leases(self) -> None:
+        """Free the instruments that are flat and have no open order."""
+        if not self.lease:
+            return
+        busy = {order.k for order in self._engine.venue.working.values()}
+        account = self._engine.account
+        for k in [k for k in self.lease if not account.lots[k] and k not in busy]:
+            del self.lease[k]
+            account.owner[k] = NOBODY

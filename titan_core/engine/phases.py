@@ -1,0 +1,94 @@
+"""What the governor keeps of each phase during a run."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field, frozen
+
+from titan_core.brain.risk import DayLoss
+from titan_core.hookspecs import Handover, Health
+from titan_core.model.fill import Fill
+from titan_core.model.ids import PhaseId, StrategyId
+from titan_core.model.phase import PhaseDeclaration
+
+if TYPE_CHECKING:
+    from titan_core.engine.conditions import Timer
+    from titan_core.engine.desk import Desk
+    from titan_core.engine.matching import WorkingOrder
+
+
+def _healthy() -> Health:
+    return Health(True)
+
+
+def _declines(handover: Handover) -> bool:
+    return False
+
+
+def _nothing() -> None:
+    return None
+
+
+@frozen(kw_only=True)
+class PhaseBinding:
+    """A phase plugin, bound to its configuration: all that a run needs of it."""
+
+    declaration: PhaseDeclaration
+    create: Callable[[], Sequence[Any]]
+    """Make the strategies of one activation."""
+    health: Callable[[], Health] = _healthy
+    adopt: Callable[[Handover], bool] = _declines
+    activated: Callable[[], None] = _nothing
+    deactivated: Callable[[], None] = _nothing
+
+
+@define(eq=False)
+class PhaseBook:
+    """The running numbers of one phase. Amounts are doubled (2e-8 USDT)."""
+
+    binding: PhaseBinding
+    slot: int
+    offset2: int = 0
+    """Phase equity = offset + what the phase has moved + what it holds."""
+    base2: int = 0
+    """Day base: phase equity at 00:00 UTC or at activation."""
+    level: DayLoss = DayLoss.NONE
+    desks: "list[Desk]" = field(factory=list)
+    activations: int = 0
+    broken: str = ""
+    """Why the plugin is in quarantine; empty while it is trusted."""
+    to_be_disabled: bool = False
+    held_down: bool = False
+    """Reduced because of its correlation with an earlier-activated phase."""
+    dwell: "Timer | None" = None
+    drain: "Timer | None" = None
+    dwelt: bool = False
+
+    @property
+    def id(self) -> PhaseId:
+        """The phase's name."""
+        return self.binding.declaration.id
+
+    @property
+    def leverage(self) -> int:
+        """Leverage set at the venue: the top of the declared range."""
+        return self.binding.declaration.leverage[1]
+
+
+class ServiceDesk:
+    """The desk of orders that the Brain places on behalf of a phase: closing, reducing. It passes news on to the phase's own desks."""
+
+    def __init__(self, phase: PhaseId, slot: int, book: PhaseBook | None) -> None:
+        """Book executions on `slot`."""
+        self.phase = phase
+        self.slot = slot
+        self.strategy_id = StrategyId("brain")
+        self._book = book
+
+    def filled(self, order: "WorkingOrder", fill: Fill, flat: bool) -> None:
+        """Tell the phase's strategies about an execution that they did not ask for."""
+        for desk in self._book.desks if self._book else ():
+            desk.filled(order, fill, flat)
+
+    def order_closed(self, order: "WorkingOrder") -> None:
+        """Nothing to pass on."""
