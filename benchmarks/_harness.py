@@ -1,0 +1,274 @@
+"""What the benchmarks share: claims and their verdicts, the peers' own environment, workers that run in it, timing, tables and JSON."""
+
+import json
+import os
+import platform
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from types import TracebackType
+from typing import IO, Any, Self, TypeVar
+
+from attrs import define, field, frozen
+from rich.console import Console
+from rich.table import Table
+
+from titan_core.errors import TitanError
+
+OUT = Path(__file__).resolve().parent / "out"
+"""Where environments, slices and results go; not part of the repository."""
+Say = Callable[[str], None]
+T = TypeVar("T")
+
+
+class PeerUnavailable(TitanError):
+    """A peer cannot be installed or does not run here; the rest of the comparison stands without it."""
+
+
+@frozen
+class Claim:
+    """One claim of the project about itself, and the command that measures it."""
+
+    text: str
+    command: str
+
+
+@frozen
+class Bar:
+    """`engine` must process at least `factor` times as many ticks per second as `than`."""
+
+    engine: str
+    than: str
+    factor: float
+
+
+@frozen
+class Verdict:
+    """A bar and what was measured; `measured` is None where one of the two engines could not be measured."""
+
+    bar: Bar
+    measured: float | None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar was reached; None where it was not measured."""
+        return None if self.measured is None else self.measured >= self.bar.factor
+
+
+def judge(bars: Iterable[Bar], rates: Mapping[str, float]) -> list[Verdict]:
+    """Compare the rates (ticks/s by engine) with the bars."""
+    return [Verdict(bar, rates[bar.engine] / rates[bar.than] if bar.engine in rates and bar.than in rates else None) for bar in bars]
+
+
+# -- machine and records ----------------------------------------------------------------------------------------------
+
+
+def machine() -> dict[str, Any]:
+    """Describe the machine that a measurement is made on; `load_1m` tells whether it was busy with something else at the start."""
+    cpu = platform.processor() or platform.machine()
+    with suppress(OSError):
+        models = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+        cpu = models[0] if models else cpu
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count() or 1,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "load_1m": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def machine_line(found: Mapping[str, Any]) -> str:
+    """Put the machine into one line for a table's caption."""
+    return f"{found['cores']} cores, {found['cpu']}, {found['system']}, Python {found['python']}, load {found['load_1m']}"
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record in one step, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a record back; None where there is none or it is not one of ours."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> Table:
+    """Lay out rows; columns whose head starts with '>' are numbers and stand to the right."""
+    out = Table(title=title, caption=caption or None, title_justify="left", caption_justify="left")
+    for number, name in enumerate(head):
+        out.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        out.add_row(*row)
+    return out
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """Lay out bars and what was measured."""
+    words = {True: "met", False: "MISSED", None: "not measured"}
+    rows = [(f"{v.bar.engine} over {v.bar.than}", f"{v.bar.factor:g}x", "" if v.measured is None else f"{v.measured:.1f}x", words[v.met]) for v in verdicts]
+    return table("Bars", ("ratio of ticks/s", ">at least", ">measured", "verdict"), rows)
+
+
+def stderr_console() -> Console:
+    """Where progress and notes go, so that standard output stays clean."""
+    return Console(stderr=True, highlight=False)
+
+
+# -- timing -------------------------------------------------------------------------------------------------------------
+
+
+def repeat_briefly(run: Callable[[], T], least_s: float = 0.2, most: int = 20) -> list[T]:
+    """Run once, and again until `least_s` seconds have passed or it ran `most` times: a run of a few ms needs several to have a median."""
+    started, results = perf_counter(), [run()]
+    while perf_counter() - started < least_s and len(results) < most:
+        results.append(run())
+    return results
+
+
+def interleave(runs: Mapping[str, Callable[[], list[T]]], repetitions: int, say: Say) -> tuple[dict[str, list[T]], dict[str, str]]:
+    """Run all in turn, again and again, so that a busy moment of the machine touches all of them alike.
+
+    Returns the results by name, and why a peer dropped out by name; one that dropped out has no results.
+    """
+    results: dict[str, list[T]] = {name: [] for name in runs}
+    failures: dict[str, str] = {}
+    for repetition in range(repetitions):
+        say(f"repetition {repetition + 1} of {repetitions}")
+        for name in list(results):
+            try:
+                results[name] += runs[name]()
+            except PeerUnavailable as error:
+                failures[name] = str(error)
+                del results[name]
+    return results, failures
+
+
+def middle(values: Iterable[float]) -> float:
+    """Return the median."""
+    return float(median(values))
+
+
+# -- the peers' environment -----------------------------------------------------------------------------------------
+
+
+@frozen
+class PeerEnvironment:
+    """A virtual environment of its own for other engines, so that their pins never meet the project's."""
+
+    root: Path
+    say: Say = field(default=lambda text: None)
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        return self.root / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    def ensure(self, peer: str, requirements: Sequence[str]) -> Path:
+        """Install a peer unless exactly these requirements are there, and return the interpreter. Raises PeerUnavailable where pip cannot."""
+        stamp, wanted = self.root / f".installed-{peer}", "\n".join(requirements)
+        if self.python.exists() and stamp.is_file() and stamp.read_text() == wanted:
+            self.say(f"{peer}: using {self.root}")
+            return self.python
+        self._create()
+        self.say(f"{peer}: installing {', '.join(requirements)} into {self.root}")
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", *requirements]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PeerUnavailable(
+                f"{peer}: pip could not install {', '.join(requirements)} (exit {done.returncode}): {_last_line(done.stderr)}; "
+                f"check the connection to a package index, or leave it out with --without {peer}"
+            )
+        stamp.write_text(wanted)
+        return self.python
+
+    def _create(self) -> None:
+        complete = self.root / ".complete"
+        if complete.is_file() and self.python.exists():
+            return
+        self.say(f"creating {self.root}")
+        done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(self.root)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise PeerUnavailable(f"cannot create {self.root} with {sys.executable} -m venv (exit {done.returncode}): {_last_line(done.stderr or done.stdout)}")
+        complete.write_text("")
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith(("WARNING", "[notice]"))]
+    return lines[-1] if lines else "no message"
+
+
+@define
+class Worker:
+    """A peer at work in its own process: it prepares once, then answers each `run` with one timed result (see `peers/protocol.py`)."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    timeout_s: float = 600
+    ready: dict[str, Any] = field(factory=dict, init=False)
+    _process: subprocess.Popen[str] = field(init=False)
+    _answers: "queue.SimpleQueue[str | None]" = field(factory=queue.SimpleQueue, init=False)
+
+    def __enter__(self) -> Self:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(list(self.command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self._process.stdout is not None
+        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        try:
+            self.ready = self._answer()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def run(self) -> dict[str, Any]:
+        """Ask for one run and wait for its result. Raises PeerUnavailable where the worker dies or stays silent."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("run\n")
+            self._process.stdin.flush()
+        return self._answer()
+
+    def _listen(self, stream: IO[str]) -> None:
+        with suppress(ValueError):
+            for line in stream:
+                self._answers.put(line)
+        self._answers.put(None)
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._answers.get(timeout=self.timeout_s)
+        except queue.Empty:
+            raise PeerUnavailable(f"{self.name}: no answer within {self.timeout_s:g} s; see {self.log}") from None
+        if line is None:
+            raise PeerUnavailable(f"{self.name}: ended early: {_last_line(self.log.read_text(errors='replace'))}; see {self.log}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
