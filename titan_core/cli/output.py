@@ -5,18 +5,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
-
-import typer
+from typing import TYPE_CHECKING, Any, Protocol
 
 from titan_core.model.units import to_usdt
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table; notes and progress go to stderr.")]
-"""Annotate a parameter `json` with this."""
 
 STATUS_STYLE = {"ok": "green", "warn": "yellow", "fail": "bold red", "broken": "bold red"}
 
@@ -59,9 +54,10 @@ def table(*columns: str, title: str | None = None, right: Sequence[str] = ()) ->
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        is_name = column == columns[0]
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=is_name)
     return made
 
 

@@ -26,7 +26,7 @@ class ReplayConfig:
     order_latency_ms: int = key(5, "time from the sending of an order or a cancel to its arrival at the book", unit="ms", low=0, high=60_000)
     slippage_ticks: int = key(1, "what a market order pays beyond the best price where the recording has no depth", unit="ticks", low=0, high=10_000)
     callback_timeout_s: int = key(10, "time after which a strategy's callback counts as hung and the run is aborted", unit="s", low=1, high=3_600)
-    seed: int = key(1, "seed of the market that is generated where no recording is given", low=0, high=2**63 - 1)
+    seed: int = key(1, "seed of the market that is generated where no recording is given", low=0, high=2**32 - 1)
 
 
 @frozen(kw_only=True)
