@@ -8,6 +8,9 @@ What stands here is a *failure*: somebody has to do something, and the class say
 class TitanError(Exception):
     """Base of every failure that Titan raises on purpose. The message says what was found, what is allowed and the fix."""
 
+    aborts = False
+    """Whether the failure ends the run even when a plugin's callback raised it."""
+
 
 class UsageError(TitanError):
     """The user asked for something that does not exist or does not fit together (exit code 2)."""
@@ -31,6 +34,8 @@ class PluginError(TitanError):
 
 class CallbackHung(PluginError):
     """A plugin's callback did not return within its time limit; the run was aborted."""
+
+    aborts = True
 
 
 class StrategyError(TitanError):

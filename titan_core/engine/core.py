@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from titan_core.engine.account import NOBODY, Account
 from titan_core.engine.conditions import REST, Bound, Condition, Timer, any_event
 from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.engine.liquidation import Liquidator
 from titan_core.engine.matching import SimVenue, WorkingOrder
 from titan_core.engine.record import Record
 from titan_core.model.enums import StreamKind
@@ -57,9 +58,11 @@ class Engine:
         self.account = Account(layout.instruments, cash, slots)
         self.record = Record()
         self.venue = SimVenue(self, latency_ns, slippage_ticks)
+        self.liquidator = Liquidator(self)
         self.now = 0
         self.events = 0
         self.fires = 0
+        self.calls = 0
         self.active: Any = None
         self._seq = 0
         self._timers: list[tuple[int, int, Timer]] = []
@@ -202,6 +205,7 @@ class Engine:
         self.account.pay(slot, amount)
         instrument = self.layout.instruments[k]
         self.record.paid(FundingPayment(self.now, instrument.id, self.phase_of(slot), lots, value2 // 2, rate, Money(amount)))
+        self.liquidator.watch()
         self.governor.settle()
 
     def phase_of(self, slot: int) -> Any:

@@ -371,10 +371,11 @@ class Desk:
             return
         engine = self.engine
         previous, engine.active = engine.active, self
+        engine.calls += 1
         try:
             callback(self, *arguments)
         except TitanError as error:
-            if getattr(error, "aborts", False):
+            if error.aborts:
                 raise
             engine.governor.fault(self, error)
         except Exception as error:  # a plugin may raise anything; only this phase pays for it

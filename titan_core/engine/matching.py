@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from titan_core.engine.conditions import LEVEL, REST, Condition, Timer
 from titan_core.model.enums import Liquidity, OrderType, StreamKind, TimeInForce
 from titan_core.model.fill import Fill
-from titan_core.model.ids import ClientOrderId
+from titan_core.model.ids import ClientOrderId, StrategyId
 from titan_core.model.order import Approved, Intent, OrderStatus
 
 if TYPE_CHECKING:
@@ -55,6 +55,22 @@ class WorkingOrder:
 
     def __repr__(self) -> str:
         return f"<{self.client_order_id} {self.status} {self.sign * self.lots} leaves {self.leaves_lots}>"
+
+
+class VenueDesk:
+    """The desk of an order that the venue places by itself on a position without protection."""
+
+    def __init__(self, phase: Any, slot: int) -> None:
+        """Book executions on `slot`."""
+        self.phase = phase
+        self.slot = slot
+        self.strategy_id = StrategyId("venue")
+
+    def filled(self, order: "WorkingOrder", fill: Fill, flat: bool) -> None:
+        """Nobody is told."""
+
+    def order_closed(self, order: "WorkingOrder") -> None:
+        """Nobody is told."""
 
 
 class Protection:
@@ -209,12 +225,24 @@ class SimVenue:
     def _stop_hit(self, condition: Condition) -> None:
         k: int = condition.payload
         protection = self.protection.get(k)
-        position = self.engine.account.lots[k]
-        if protection is None or position == 0:
+        if protection is None or self.engine.account.lots[k] == 0:
             return
         protection.condition = None
-        order = self._protective(k, protection, -position, OrderType.STOP, None, "stop")
-        self._take(order, None)
+        self.close_position(k, OrderType.STOP, "stop")
+
+    def close_position(self, k: int, kind: OrderType, tag: str) -> None:
+        """Close the position in instrument k at market, now: the venue does it by itself, without latency."""
+        protection = self.protection.get(k)
+        if protection is None:
+            slot = self.engine.account.owner[k]
+            protection = Protection(VenueDesk(self.engine.phase_of(slot), slot), None, None)
+        self._take(self._protective(k, protection, -self.engine.account.lots[k], kind, None, tag), None)
+
+    def close_all(self) -> None:
+        """Withdraw every order that is not a protective stop, at once."""
+        for order in list(self.working.values()):
+            if order.is_live:
+                self._close(order, CANCELLED)
 
     def _place_target(self, k: int, protection: Protection, position: int) -> None:
         old = protection.target_order
@@ -302,6 +330,7 @@ class SimVenue:
             self.release(k)
         elif not order.protective:
             self._protect_after(order, position)
+        engine.liquidator.watch()
         engine.governor.settle()
         desk.filled(order, fill, position == 0)
 

@@ -23,6 +23,7 @@ class Record:
     cash_after: list[int] = field(factory=list)
     """Account cash after each fill, in step with `fills`."""
     funding: list[FundingPayment] = field(factory=list)
+    charges: list[tuple[int, str, int]] = field(factory=list)
 
     def approved(self, ts_ns: int, approved: Approved) -> None:
         """Note an intent that was approved, with the size that was sent."""
@@ -52,6 +53,11 @@ class Record:
         self.funding.append(payment)
         p = payment
         self.entries.append(("funding", p.ts_ns, p.instrument, p.signed_lots, p.mark, p.rate_e8, p.amount))
+
+    def charged(self, ts_ns: int, instrument: str, fee: int) -> None:
+        """Note a fee that belongs to no execution: that of a liquidation."""
+        self.charges.append((ts_ns, instrument, fee))
+        self.entries.append(("charged", ts_ns, instrument, fee))
 
     def chart(self, ts_ns: int, trigger: str, source: str, destination: str, guards: tuple[tuple[str, int], ...]) -> None:
         """Note a transition of the Brain's chart with the guard values behind it."""
