@@ -15,7 +15,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import IO, Any, Self, TypeVar
 
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
 from rich.console import Console
 from rich.table import Table
 
@@ -32,25 +32,23 @@ class PeerUnavailable(TitanError):
 
 
 @frozen
-class Claim:
-    """One claim of the project about itself, and the command that measures it."""
+class Bar:
+    """One claim of the project about itself: what is measured, in which unit, and the least (or, with `at_most`, the most) it may be."""
 
     text: str
-    command: str
+    limit: float
+    unit: str = "x"
+    at_most: bool = False
 
-
-@frozen
-class Bar:
-    """`engine` must process at least `factor` times as many ticks per second as `than`."""
-
-    engine: str
-    than: str
-    factor: float
+    @property
+    def wanted(self) -> str:
+        """The limit in words."""
+        return f"{'<=' if self.at_most else '>='} {self.limit:g} {self.unit}"
 
 
 @frozen
 class Verdict:
-    """A bar and what was measured; `measured` is None where one of the two engines could not be measured."""
+    """A bar and what was measured; None where it could not be."""
 
     bar: Bar
     measured: float | None
@@ -58,12 +56,30 @@ class Verdict:
     @property
     def met(self) -> bool | None:
         """Whether the bar was reached; None where it was not measured."""
-        return None if self.measured is None else self.measured >= self.bar.factor
+        if self.measured is None:
+            return None
+        return self.measured <= self.bar.limit if self.bar.at_most else self.measured >= self.bar.limit
+
+    @property
+    def words(self) -> str:
+        """What was measured and what that means."""
+        if self.measured is None:
+            return "not measured"
+        return f"{self.measured:.4g} {self.bar.unit}, {'met' if self.met else 'MISSED'}"
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON; `verdict_of` reads it back."""
+        return asdict(self.bar) | {"measured": self.measured, "met": self.met}
 
 
-def judge(bars: Iterable[Bar], rates: Mapping[str, float]) -> list[Verdict]:
-    """Compare the rates (ticks/s by engine) with the bars."""
-    return [Verdict(bar, rates[bar.engine] / rates[bar.than] if bar.engine in rates and bar.than in rates else None) for bar in bars]
+def verdict_of(record: Mapping[str, Any]) -> Verdict:
+    """Read a verdict back from its record."""
+    return Verdict(Bar(record["text"], record["limit"], record["unit"], record["at_most"]), record["measured"])
+
+
+def ratio(rates: Mapping[str, float], engine: str, than: str) -> float | None:
+    """Return how many times as fast one engine is as another; None where either was not measured."""
+    return rates[engine] / rates[than] if engine in rates and than in rates else None
 
 
 # -- machine and records ----------------------------------------------------------------------------------------------
@@ -116,11 +132,9 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], captio
     return out
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+def verdict_table(verdicts: Iterable[Verdict]) -> Table:
     """Lay out bars and what was measured."""
-    words = {True: "met", False: "MISSED", None: "not measured"}
-    rows = [(f"{v.bar.engine} over {v.bar.than}", f"{v.bar.factor:g}x", "" if v.measured is None else f"{v.measured:.1f}x", words[v.met]) for v in verdicts]
-    return table("Bars", ("ratio of ticks/s", ">at least", ">measured", "verdict"), rows)
+    return table("Bars", ("claim", ">bar", "measured"), [(verdict.bar.text, verdict.bar.wanted, verdict.words) for verdict in verdicts])
 
 
 def stderr_console() -> Console:
@@ -219,8 +233,12 @@ class Worker:
     command: Sequence[str]
     log: Path
     timeout_s: float = 600
+    """How long it may take to prepare, and to run once."""
+    patience_s: float = 10
+    """How long it may take to end once it is no longer needed; then it is killed."""
     ready: dict[str, Any] = field(factory=dict, init=False)
     _process: subprocess.Popen[str] = field(init=False)
+    _listener: threading.Thread = field(init=False)
     _answers: "queue.SimpleQueue[str | None]" = field(factory=queue.SimpleQueue, init=False)
 
     def __enter__(self) -> Self:
@@ -228,7 +246,8 @@ class Worker:
         with self.log.open("w") as log:
             self._process = subprocess.Popen(list(self.command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self._process.stdout is not None
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener.start()
         try:
             self.ready = self._answer()
         except BaseException:
@@ -248,7 +267,7 @@ class Worker:
         return self._answer()
 
     def _listen(self, stream: IO[str]) -> None:
-        with suppress(ValueError):
+        with stream:
             for line in stream:
                 self._answers.put(line)
         self._answers.put(None)
@@ -264,11 +283,12 @@ class Worker:
         return answer
 
     def _close(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
         with suppress(OSError):
             self._process.stdin.close()
         try:
-            self._process.wait(10)
+            self._process.wait(self.patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join()

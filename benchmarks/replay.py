@@ -19,14 +19,15 @@ from attrs import asdict, frozen
 from rich.console import Console
 
 from benchmarks import _harness as harness
-from benchmarks._harness import Bar, Claim, PeerEnvironment, PeerUnavailable, Say, Worker
+from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Say, Verdict, Worker
 from benchmarks._slice import generated_slice, real_slice, save
 from benchmarks.level_rule import MIN_STEP_NS, LevelFill, LevelResult, LevelRule, MarketSlice, TickLists, fitted_rule, python_handlers, python_loop
 from titan_core.errors import TitanError, UsageError
 
 COMMAND = "python -m benchmarks replay"
-BARS = (Bar("titan", "hftbacktest", 15), Bar("titan", "python loop", 200), Bar("titan", "nautilus_trader", 1000))
-CLAIMS = tuple(Claim(f"replay reads {bar.factor:g}x as many ticks/s as {bar.than} (level rule, 700k ticks, 200 fires)", COMMAND) for bar in BARS)
+RATIOS = {"hftbacktest": 15, "python loop": 200, "nautilus_trader": 1000}
+"""How many times as many ticks per second Titan must read."""
+BARS = tuple(Bar(f"replay over {than}, level rule", limit) for than, limit in RATIOS.items())
 PEERS = {"hftbacktest": "hftbacktest_level.py", "nautilus_trader": "nautilus_level.py"}
 REQUIREMENTS = {
     "hftbacktest": ("hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"),
@@ -156,7 +157,8 @@ def measure(columns: MarketSlice, fires: int, repetitions: int, peers: Sequence[
         results, dropped = harness.interleave(runs, repetitions, say)
         versions = {name: worker.ready["versions"] for name, worker in workers.items()}
     engines = [engine_record(name, found_results, results["python loop"][0], columns, versions.get(name, {})) for name, found_results in results.items()]
-    verdicts = harness.judge(BARS, {engine["engine"]: engine["ticks_per_s"] for engine in engines})
+    rates = {engine["engine"]: engine["ticks_per_s"] for engine in engines}
+    verdicts = [Verdict(bar, harness.ratio(rates, "titan", than)) for bar, than in zip(BARS, RATIOS, strict=True)]
     hours = (ticks.ts[-1] - ticks.ts[0]) / 3.6e12
     return {
         "benchmark": "replay",
@@ -166,7 +168,7 @@ def measure(columns: MarketSlice, fires: int, repetitions: int, peers: Sequence[
         "rule": asdict(rule),
         "repetitions": repetitions,
         "engines": engines,
-        "bars": [asdict(verdict) | {"met": verdict.met} for verdict in verdicts],
+        "bars": [verdict.record() for verdict in verdicts],
         "not_measured": failures | dropped,
         "ok": all(verdict.met is not False for verdict in verdicts) and all(engine["sound"] for engine in engines),
     }
@@ -204,22 +206,19 @@ def show(record: Mapping[str, Any], console: Console) -> None:
             " ".join([engine["engine"], engine["versions"].get(engine["engine"], "")]).strip(),
             f"{engine['ticks_per_s'] / 1e6:,.3g}",
             f"{engine['wall_s'] * 1e3:,.4g}",
-            str(engine["runs"]),
             str(engine["fires"]),
             str(engine["fills"]),
             engine["agrees"],
         )
         for engine in sorted(record["engines"], key=lambda engine: -float(engine["ticks_per_s"]))
     ]
-    head = ("engine", ">M ticks/s", ">wall ms", ">runs", ">fires", ">fills", "decisions")
+    head = ("engine", ">M ticks/s", ">wall ms", ">fires", ">fills", "decisions")
     console.print(harness.table(title, head, rows, harness.machine_line(record["machine"])))
-    bars = [harness.Verdict(Bar(**bar["bar"]), bar["measured"]) for bar in record["bars"]]
-    console.print(harness.verdict_table(bars))
+    console.print(harness.verdict_table(map(harness.verdict_of, record["bars"])))
     for engine in record["engines"]:
         if at_print := engine["agreement"]["fills_at_print"]:
-            console.print(
-                f"* {engine['engine']}: {at_print} of {engine['fills']} fills at the last print: its book takes a print for both sides until the next quote"
-            )
+            note = "its book takes a print for both sides until the next quote"
+            console.print(f"* {engine['engine']}: {at_print} of {engine['fills']} fills at the last print: {note}")
     for name, reason in record["not_measured"].items():
         console.print(f"not measured: {name}: {reason}", markup=False)
 
