@@ -30,6 +30,7 @@ class PluginError(TitanError):
     def __init__(self, plugin: str, message: str) -> None:
         super().__init__(f"plugin {plugin!r}: {message}")
         self.plugin = plugin
+        self.reason = message
 
 
 class CallbackHung(PluginError):

@@ -61,7 +61,13 @@ def compose_replay(
     tape = on_terms(tape, config)
     governor = BrainGovernor([bind(phase, config) for phase in phases if phase.declaration.band is not None], config.brain)
     engine = make_engine(
-        form, tape, governor, cash=equity, slots=governor.slots,
-        latency_ns=config.replay.order_latency_ms * MS, slippage_ticks=config.replay.slippage_ticks, say=say,
-    )  # fmt: skip
+        form,
+        tape,
+        governor,
+        cash=equity,
+        slots=governor.slots,
+        latency_ns=config.replay.order_latency_ms * MS,
+        slippage_ticks=config.replay.slippage_ticks,
+        say=say,
+    )
     return Composition(engine, governor, tape)

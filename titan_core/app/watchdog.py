@@ -67,11 +67,15 @@ class Watchdog:
     def _watch(self, thread: int) -> None:
         while not self._done.wait(self._timeout_s / TICKS):
             if self._hangs():
-                phase = str(self._engine.active.phase)
-
-                class Hung(CallbackHung):
-                    def __init__(self) -> None:
-                        super().__init__(phase, "a callback did not return in time; the replay was aborted")
-
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(Hung))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_argumentless(self._error())))
                 return
+
+
+def _argumentless(error: CallbackHung) -> type[CallbackHung]:
+    """Make a class that needs no arguments: the interpreter makes the exception itself in the other thread."""
+
+    class Hung(CallbackHung):
+        def __init__(self) -> None:
+            super().__init__(error.plugin, error.reason)
+
+    return Hung

@@ -102,73 +102,100 @@ class _Checker:
     # -- checks that every order passes ---------------------------------------------------------------------------
     def rules(self, intent: Intent, leg: LegState, lots: int) -> None:
         instrument = intent.instrument
-        self.at_least(intent, RefusalCode.BAD_SIZE, abs(lots), 1, lambda: f"size {intent.signed_lots} lots of {instrument.id} is less than one lot ({instrument.lot_size})")
-        for price in (intent.limit, intent.trigger, intent.stop, intent.target):
-            if price is not None:
-                self.at_least(intent, RefusalCode.BAD_PRICE, price, 1, lambda: f"price {price} ticks of {instrument.id} is below one tick ({instrument.tick_size})")
+        name, size = instrument.id, abs(lots)
+        self.at_least(intent, RefusalCode.BAD_SIZE, size, 1, lambda: f"{size} lots of {name} is less than one lot ({instrument.lot_size})")
+        prices = [price for price in (intent.limit, intent.trigger, intent.stop, intent.target) if price is not None]
+        lowest = min(prices, default=1)
+        self.at_least(intent, RefusalCode.BAD_PRICE, lowest, 1, lambda: f"price of {lowest} ticks for {name} is below one tick ({instrument.tick_size})")
         if not is_reducing(intent, leg):
-            notional = instrument.notional(lots, entry_price(intent, leg))
-            least = instrument.min_notional_money
-            self.at_least(
-                intent, RefusalCode.BELOW_MIN_NOTIONAL, notional, least, lambda: f"notional {to_usdt(notional)} of {instrument.id} is below the venue's minimum {to_usdt(least)}"
-            )
+            notional, least = instrument.notional(lots, entry_price(intent, leg)), instrument.min_notional_money
+            code = RefusalCode.BELOW_MIN_NOTIONAL
+            self.at_least(intent, code, notional, least, lambda: f"notional {to_usdt(notional)} of {name} is below the venue's minimum {to_usdt(least)}")
 
     def unique(self, intent: Intent) -> None:
         known = intent.client_order_id in self.snapshot.known_orders
         self.at_most(intent, RefusalCode.DUPLICATE_ORDER, int(known), 0, lambda: f"client order id {intent.client_order_id} was used before")
 
     # -- checks of an entry ---------------------------------------------------------------------------------------
+    def opens(self, intent: Intent) -> None:
+        reduces, name = int(intent.reduce_only), intent.instrument.id
+        self.at_most(intent, RefusalCode.NOT_REDUCING, reduces, 0, lambda: f"{name} holds no position that this order would reduce")
+
     def gate(self, intent: Intent) -> None:
         s = self.snapshot
         self.at_least(intent, RefusalCode.GATE_CLOSED, int(s.gate_open), 1, lambda: "the Brain's gate is closed")
         self.at_least(intent, RefusalCode.PHASE_MAY_NOT_ENTER, int(s.may_enter), 1, lambda: f"phase {self.phase.id} may not open positions now")
 
     def market(self, intent: Intent, leg: LegState) -> None:
+        name, age = intent.instrument.id, leg.quote_age_ns
         owned = leg.owner is not None and leg.owner != intent.phase
-        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{intent.instrument.id} is held by {leg.owner}")
+        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{name} is held by {leg.owner}")
         self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} is down")
-        self.at_most(intent, RefusalCode.STALE_MARKET, leg.quote_age_ns, leg.stale_after_ns, lambda: f"the newest quote of {intent.instrument.id} is {leg.quote_age_ns / 1e9:.1f} s old")
+        self.at_most(intent, RefusalCode.STALE_MARKET, age, leg.stale_after_ns, lambda: f"the newest quote of {name} is {age / 1e9:.1f} s old")
 
     def direction(self, intent: Intent, leg: LegState) -> None:
-        flips = leg.position != 0 and (leg.position > 0) != (intent.signed_lots > 0)
-        self.at_most(intent, RefusalCode.NOT_REDUCING, int(flips), 0, lambda: f"{intent.instrument.id} holds {leg.position} lots; an order against them must be an exit")
+        name, held = intent.instrument.id, leg.position
+        flips = held != 0 and (held > 0) != (intent.signed_lots > 0)
+        self.at_most(intent, RefusalCode.NOT_REDUCING, int(flips), 0, lambda: f"{name} holds {held} lots; an order against them must be an exit")
         if not intent.instrument.is_perp:
-            after = leg.position - leg.pending_sells + min(0, intent.signed_lots)
-            self.at_least(intent, RefusalCode.SPOT_SHORT, after, 0, lambda: f"spot is never borrowed: {intent.instrument.id} would go to {after} lots")
+            after = held - leg.pending_sells + min(0, intent.signed_lots)
+            self.at_least(intent, RefusalCode.SPOT_SHORT, after, 0, lambda: f"spot is never borrowed: {name} would go to {after} lots")
 
     def stop(self, intent: Intent, leg: LegState) -> None:
         if self.phase.hedged and intent.pair:
             return
         self.at_least(intent, RefusalCode.NO_STOP, int(intent.stop is not None), 1, lambda: "an entry needs a protective stop")
         assert intent.stop is not None
-        distance = (entry_price(intent, leg) - intent.stop) * (1 if intent.signed_lots > 0 else -1)
-        self.at_least(intent, RefusalCode.STOP_ON_WRONG_SIDE, distance, 1, lambda: f"stop {intent.stop} ticks must lie beyond the entry at {entry_price(intent, leg)} ticks")
+        entry = entry_price(intent, leg)
+        distance = (entry - intent.stop) * (1 if intent.signed_lots > 0 else -1)
+        text = f"stop of {intent.stop} ticks must lie beyond the entry at {entry} ticks" if distance < 1 else ""
+        self.at_least(intent, RefusalCode.STOP_ON_WRONG_SIDE, distance, 1, lambda: text)
 
     def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
         s, first = self.snapshot, intents[0]
+        added = self._added(intents, legs, sizes)
+        equity, times = max(0, s.phase_equity), s.leverage
+        margin, cap = s.phase_margin + added.margin, share(equity, self.phase.max_position_bps)
+        said = f"{self.phase.max_position_bps} bps of phase equity"
+        self.at_most(first, RefusalCode.MAX_POSITION, margin, cap, lambda: f"margin {to_usdt(margin)} would exceed {to_usdt(cap)}, {said}")
+        notional = s.phase_notional + added.notional
+        self.at_most(first, RefusalCode.PHASE_LEVERAGE, notional, equity * times, lambda: f"notional {to_usdt(notional)} would exceed {times} × phase equity")
+        total, most = s.total_notional + added.perp_notional, self.limits.max_total_leverage
+        self.at_most(first, RefusalCode.TOTAL_LEVERAGE, total, max(0, s.equity) * most, lambda: f"notional of all phases would exceed {most} × equity")
+        risk, left = added.risk, s.risk_left
+        self.at_most(
+            first, RefusalCode.RISK_BUDGET, risk, left, lambda: f"its stop would lose {to_usdt(risk)}; {to_usdt(max(0, left))} of today's risk is left"
+        )
+        self.at_most(first, RefusalCode.DRAWDOWN, int(s.drawdown_exceeded), 0, lambda: "draw-down exceeds the emergency level")
+        needed, free = added.margin + added.fees, s.equity - s.total_margin
+        self.at_most(
+            first, RefusalCode.FREE_MARGIN, needed, free, lambda: f"margin and fees of {to_usdt(needed)} exceed the free margin {to_usdt(max(0, free))}"
+        )
+
+    def _added(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> "_Added":
+        """Add up what the intents would bind and could lose."""
         margin = notional = perp_notional = risk = fees = 0
         for intent, leg, lots in zip(intents, legs, sizes, strict=True):
-            price = entry_price(intent, leg)
+            price, perp = entry_price(intent, leg), intent.instrument.is_perp
             worth = intent.instrument.notional(lots, price)
             fees += intent.instrument.fee(lots, price, False)
-            margin += ceil_div(worth, s.leverage) if intent.instrument.is_perp else worth
-            if intent.instrument.is_perp or self.phase.hedged:
-                notional += worth
-            perp_notional += worth if intent.instrument.is_perp else 0
+            margin += ceil_div(worth, self.snapshot.leverage) if perp else worth
+            notional += worth if perp or self.phase.hedged else 0
+            perp_notional += worth if perp else 0
             if intent.stop is not None:
                 risk += stop_loss(lots, price, intent.stop, intent)
-        if first.pair and risk == 0:
+        if intents[0].pair and risk == 0:
             risk = share(perp_notional, self.limits.pair_stress_bps) + 2 * fees
-        cap = share(max(0, s.phase_equity), self.phase.max_position_bps)
-        self.at_most(first, RefusalCode.MAX_POSITION, s.phase_margin + margin, cap, lambda: f"margin {to_usdt(s.phase_margin + margin)} would exceed {to_usdt(cap)}, {self.phase.max_position_bps} bps of phase equity")
-        cap = max(0, s.phase_equity) * s.leverage
-        self.at_most(first, RefusalCode.PHASE_LEVERAGE, s.phase_notional + notional, cap, lambda: f"notional {to_usdt(s.phase_notional + notional)} would exceed {s.leverage} × phase equity")
-        cap = max(0, s.equity) * self.limits.max_total_leverage
-        self.at_most(first, RefusalCode.TOTAL_LEVERAGE, s.total_notional + perp_notional, cap, lambda: f"total notional would exceed {self.limits.max_total_leverage} × equity")
-        self.at_most(first, RefusalCode.RISK_BUDGET, risk, s.risk_left, lambda: f"the stop would lose {to_usdt(risk)}, but only {to_usdt(max(0, s.risk_left))} of today's risk is left")
-        self.at_most(first, RefusalCode.DRAWDOWN, int(s.drawdown_exceeded), 0, lambda: "draw-down exceeds the emergency level")
-        free = s.equity - s.total_margin
-        self.at_most(first, RefusalCode.FREE_MARGIN, margin + fees, free, lambda: f"margin and fees of {to_usdt(margin + fees)} exceed the free margin {to_usdt(max(0, free))}")
+        return _Added(margin, notional, perp_notional, risk, fees)
+
+
+@define
+class _Added:
+    margin: int
+    notional: int
+    perp_notional: int
+    risk: int
+    fees: int
 
 
 def approve(
@@ -194,7 +221,7 @@ def _approve_entry(checker: _Checker, intents: Sequence[Intent], legs: Sequence[
         sizes.append(lots if intent.signed_lots > 0 else -lots)
     for intent, leg, lots in zip(intents, legs, sizes, strict=True):
         if intent.reduce_only:
-            checker.at_most(intent, RefusalCode.NOT_REDUCING, 1, 0, lambda: f"{intent.instrument.id} holds no position that this order would reduce")
+            checker.opens(intent)
         checker.gate(intent)
         checker.market(intent, leg)
         checker.rules(intent, leg, lots)

@@ -6,11 +6,19 @@ from titan_core.model.units import BPS, PPM
 
 
 def _bps(default: int, text: str, top: int = BPS) -> int:
-    return field(default=default, validator=[validators.instance_of(int), validators.ge(0), validators.le(top)], metadata={"unit": "bps", "help": text, "low": 0, "high": top})  # type: ignore[no-any-return]
+    return field(
+        default=default,
+        validator=[validators.instance_of(int), validators.ge(0), validators.le(top)],
+        metadata={"unit": "bps", "help": text, "low": 0, "high": top},
+    )
 
 
 def _whole(default: int, unit: str, text: str, low: int, high: int) -> int:
-    return field(default=default, validator=[validators.instance_of(int), validators.ge(low), validators.le(high)], metadata={"unit": unit, "help": text, "low": low, "high": high})  # type: ignore[no-any-return]
+    return field(
+        default=default,
+        validator=[validators.instance_of(int), validators.ge(low), validators.le(high)],
+        metadata={"unit": unit, "help": text, "low": low, "high": high},
+    )
 
 
 @frozen(kw_only=True)

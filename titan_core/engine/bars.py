@@ -4,6 +4,7 @@ Numerators are exact integers; a float appears only in the last step, in the sam
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import MIN
+from titan_core.tape.columns import view
 from titan_core.tape.index import dense_bars, prefix_sum
 from titan_core.tape.tape import Stream, Tape
 
@@ -22,20 +24,20 @@ class BarTable:
 
     def __init__(self, tape: Tape, trades: Stream, timeframe_ns: int) -> None:
         """Build from the stored minute bars where the timeframe is a whole number of minutes, else from the trades."""
-        columns = trades.columns
+        columns: Mapping[str, NDArray[Any]] = trades.columns
         if timeframe_ns % MIN == 0:
             minutes = {name: columns[f"bar_{name}"] for name in ("o", "h", "l", "c", "volume", "delta")}
-            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN)  # type: ignore[call-overload]
+            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN)
         else:
-            raw = dense_bars(columns["ts"], columns["price"], columns["signed_lots"], timeframe_ns)  # type: ignore[arg-type]
-            self.base = int(raw["bar_base"][0])  # type: ignore[call-overload]
+            raw = dense_bars(columns["ts"], columns["price"], columns["signed_lots"], timeframe_ns)
+            self.base = int(raw["bar_base"][0])
             built = {name: raw[f"bar_{name}"] for name in ("o", "h", "l", "c", "volume", "delta")}
         count = max(0, tape.last_ns // timeframe_ns - self.base + 1) if len(built["o"]) else 0
         self._arrays = _extend(built, count)
-        self.o, self.h, self.l, self.c, self.volume, self.delta = (memoryview(self._arrays[n]) for n in ("o", "h", "l", "c", "volume", "delta"))
+        self.o, self.h, self.l, self.c, self.volume, self.delta = (view(self._arrays[n]) for n in ("o", "h", "l", "c", "volume", "delta"))
         self.size = count
         closes = self._arrays["c"].astype(np.int64)
-        self.sums, self.squares = memoryview(prefix_sum(closes)), memoryview(prefix_sum(closes * closes))
+        self.sums, self.squares = view(prefix_sum(closes)), view(prefix_sum(closes * closes))
         self._atr: dict[int, list[float]] = {}
         self._swings: dict[tuple[int, bool], list[int]] = {}
 

@@ -6,7 +6,7 @@ cannot leave its bounds.
 """
 
 import numpy as np
-from numba import carray, int64
+from numba import carray, int64  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from titan_core.engine.scan import FIRST_COLUMN, ROWS, TS, compiled, p32, p64

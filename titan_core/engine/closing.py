@@ -82,9 +82,14 @@ class Closing:
         phase = owner.id if owner else BRAIN
         self._serial += 1
         intent = Intent(
-            client_order_id=ClientOrderId(f"{phase}.brain.{self._serial}"), phase=phase, strategy=StrategyId("brain"), instrument=engine.layout.instruments[k],
-            signed_lots=-lots if position > 0 else lots, reduce_only=True, tag=tag,
-        )  # fmt: skip
+            client_order_id=ClientOrderId(f"{phase}.brain.{self._serial}"),
+            phase=phase,
+            strategy=StrategyId("brain"),
+            instrument=engine.layout.instruments[k],
+            signed_lots=-lots if position > 0 else lots,
+            reduce_only=True,
+            tag=tag,
+        )
         approved = Approved(intent, intent.signed_lots, ON_AUTHORITY)
         engine.record.approved(engine.now, approved)
         self._closing[k] = engine.venue.submit(approved, ServiceDesk(phase, slot if slot != NOBODY else self._governor.brain_slot, owner), k)

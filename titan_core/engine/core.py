@@ -20,6 +20,7 @@ from titan_core.model.enums import StreamKind
 from titan_core.model.fill import FundingPayment
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.units import NEVER, RATE_SCALE, Money
+from titan_core.ports import Bars, Budget
 
 
 class Governor(Protocol):
@@ -31,6 +32,10 @@ class Governor(Protocol):
 
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve all intents or refuse them whole."""
+        ...
+
+    def budget(self, desk: Any) -> Budget:
+        """Return what the phase of a desk may use now."""
         ...
 
     def settle(self) -> None:
@@ -89,6 +94,34 @@ class Engine:
 
     def latest_ts(self, rank: int) -> int | None:
         """Return the time of a stream's newest event as of now."""
+        raise NotImplementedError
+
+    def cvd(self, k: int, window_ns: int) -> int:
+        """Return the signed taker lots over (now - window, now]."""
+        raise NotImplementedError
+
+    def volume(self, k: int, window_ns: int) -> int:
+        """Return the traded lots over (now - window, now]."""
+        raise NotImplementedError
+
+    def vwap(self, k: int, window_ns: int) -> float | None:
+        """Return the volume-weighted price in ticks over (now - window, now]; None without trades."""
+        raise NotImplementedError
+
+    def range_high(self, k: int, from_ns: int) -> int | None:
+        """Return the highest trade price since `from_ns`, inclusive."""
+        raise NotImplementedError
+
+    def range_low(self, k: int, from_ns: int) -> int | None:
+        """Return the lowest trade price since `from_ns`, inclusive."""
+        raise NotImplementedError
+
+    def footprint(self, k: int, from_ns: int, low: int, high: int) -> tuple[int, int]:
+        """Return the taker-bought and taker-sold lots at low <= price <= high since `from_ns`."""
+        raise NotImplementedError
+
+    def bars(self, k: int, timeframe_ns: int) -> Bars:
+        """Return the closed bars as of now."""
         raise NotImplementedError
 
     def bound_peak(self, condition: Condition) -> int:

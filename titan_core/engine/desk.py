@@ -14,7 +14,7 @@ from titan_core.model.fill import Fill
 from titan_core.model.ids import ClientOrderId, PhaseId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Intent, Refused
-from titan_core.model.units import NEVER
+from titan_core.model.units import NEVER, S
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -144,35 +144,35 @@ class InstrumentHandle:
         """Signed taker lots over (now - window, now]."""
         if not self.has_flow:
             self._e.layout.require_flow(self.k)
-        return self._e.cvd(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+        return self._e.cvd(self.k, window_ns)
 
     def volume(self, window_ns: int) -> int:
         """Traded lots over (now - window, now]."""
-        return self._e.volume(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+        return self._e.volume(self.k, window_ns)
 
     def vwap(self, window_ns: int) -> float | None:
         """Volume-weighted price in ticks over (now - window, now]."""
-        return self._e.vwap(self.k, window_ns)  # type: ignore[attr-defined, no-any-return]
+        return self._e.vwap(self.k, window_ns)
 
     def range_high(self, from_ns: int) -> int | None:
         """Highest trade price since `from_ns`, inclusive."""
-        return self._e.range_high(self.k, from_ns)  # type: ignore[attr-defined, no-any-return]
+        return self._e.range_high(self.k, from_ns)
 
     def range_low(self, from_ns: int) -> int | None:
         """Lowest trade price since `from_ns`, inclusive."""
-        return self._e.range_low(self.k, from_ns)  # type: ignore[attr-defined, no-any-return]
+        return self._e.range_low(self.k, from_ns)
 
     def footprint(self, from_ns: int, low: int, high: int) -> tuple[int, int]:
         """Taker-bought and taker-sold lots at low <= price <= high since `from_ns`."""
         self._e.layout.require_flow(self.k)
-        return self._e.footprint(self.k, from_ns, low, high)  # type: ignore[attr-defined, no-any-return]
+        return self._e.footprint(self.k, from_ns, low, high)
 
     def bars(self, timeframe_ns: int) -> Any:
         """Closed bars as of now."""
         shortest = self._e.layout.bars_only.get(self.spec.id, 0)
         if timeframe_ns < shortest:
-            raise StrategyError(f"{self.spec.id} was imported from bars of {shortest // 1_000_000_000} s; bars of {timeframe_ns // 1_000_000_000} s cannot be known")
-        return self._e.bars(self.k, timeframe_ns)  # type: ignore[attr-defined]
+            raise StrategyError(f"{self.spec.id} was imported from bars of {shortest // S} s; bars of {timeframe_ns // S} s cannot be known")
+        return self._e.bars(self.k, timeframe_ns)
 
     def position(self) -> int:
         """The phase's own signed position in lots."""
@@ -292,18 +292,38 @@ class Desk:
 
     def budget(self) -> Any:
         """What this phase may use now."""
-        return self.engine.governor.budget(self)  # type: ignore[attr-defined]
+        return self.engine.governor.budget(self)
 
     def enter(
-        self, instrument: InstrumentHandle, signed_lots: int, *, stop: int | None = None, target: int | None = None, limit: int | None = None,
-        trigger: int | None = None, post_only: bool = False, time_in_force: TimeInForce = TimeInForce.GTC, tag: str = "",
-    ) -> "WorkingOrder | Refused":  # fmt: skip
+        self,
+        instrument: InstrumentHandle,
+        signed_lots: int,
+        *,
+        stop: int | None = None,
+        target: int | None = None,
+        limit: int | None = None,
+        trigger: int | None = None,
+        post_only: bool = False,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        tag: str = "",
+    ) -> "WorkingOrder | Refused":
         """Ask to open or increase a position."""
         kind = OrderType.LIMIT if limit is not None else OrderType.STOP if trigger is not None else OrderType.MARKET
         intent = Intent(
-            client_order_id=self._next_id(), phase=self.phase, strategy=self.strategy_id, instrument=instrument.spec, signed_lots=signed_lots, order_type=kind,
-            limit=limit, trigger=trigger, stop=stop, target=target, post_only=post_only, time_in_force=time_in_force, tag=tag,
-        )  # fmt: skip
+            client_order_id=self._next_id(),
+            phase=self.phase,
+            strategy=self.strategy_id,
+            instrument=instrument.spec,
+            signed_lots=signed_lots,
+            order_type=kind,
+            limit=limit,
+            trigger=trigger,
+            stop=stop,
+            target=target,
+            post_only=post_only,
+            time_in_force=time_in_force,
+            tag=tag,
+        )
         result = self._ask((intent,), (instrument.k,))
         return result if isinstance(result, Refused) else result[0]
 
@@ -312,7 +332,13 @@ class Desk:
         word = self._next_id()
         legs = tuple(
             Intent(
-                client_order_id=ClientOrderId(f"{word}{letter}"), phase=self.phase, strategy=self.strategy_id, instrument=leg.spec, signed_lots=lots, tag=tag, pair=word
+                client_order_id=ClientOrderId(f"{word}{letter}"),
+                phase=self.phase,
+                strategy=self.strategy_id,
+                instrument=leg.spec,
+                signed_lots=lots,
+                tag=tag,
+                pair=word,
             )
             for letter, leg, lots in (("s", pair.spot, signed_spot_lots), ("p", pair.perp, signed_perp_lots))
         )
@@ -326,9 +352,17 @@ class Desk:
         position = self.engine.account.lots[instrument.k]
         size = abs(position) if lots is None else lots
         intent = Intent(
-            client_order_id=self._next_id(), phase=self.phase, strategy=self.strategy_id, instrument=instrument.spec, signed_lots=-size if position > 0 else size,
-            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT, limit=limit, reduce_only=True, post_only=post_only, tag=tag,
-        )  # fmt: skip
+            client_order_id=self._next_id(),
+            phase=self.phase,
+            strategy=self.strategy_id,
+            instrument=instrument.spec,
+            signed_lots=-size if position > 0 else size,
+            order_type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            limit=limit,
+            reduce_only=True,
+            post_only=post_only,
+            tag=tag,
+        )
         result = self._ask((intent,), (instrument.k,))
         return result if isinstance(result, Refused) else result[0]
 

@@ -167,10 +167,16 @@ class BrainGovernor:
         level = drawdown(equity2, self.peak2, self.limits)
         if book is None:
             facts = {
-                Guard.EMERGENCY_LOCKED: False, Guard.EMERGENCY_UNFINISHED: False, Guard.RESUME_ALLOWED: False,
-                Guard.READS_AGREE: self._reads >= 2, Guard.BELOW_WARNING: level < Drawdown.WARNING, Guard.BELOW_REDUCED: level < Drawdown.REDUCED,
-                Guard.BELOW_EMERGENCY: level < Drawdown.EMERGENCY, Guard.ALL_VENUES_TRADABLE: True, Guard.SOME_VENUE_TRADABLE: True,
-            }  # fmt: skip
+                Guard.EMERGENCY_LOCKED: False,
+                Guard.EMERGENCY_UNFINISHED: False,
+                Guard.RESUME_ALLOWED: False,
+                Guard.READS_AGREE: self._reads >= 2,
+                Guard.BELOW_WARNING: level < Drawdown.WARNING,
+                Guard.BELOW_REDUCED: level < Drawdown.REDUCED,
+                Guard.BELOW_EMERGENCY: level < Drawdown.EMERGENCY,
+                Guard.ALL_VENUES_TRADABLE: True,
+                Guard.SOME_VENUE_TRADABLE: True,
+            }
             return facts[guard]
         band = book.binding.declaration.band
         assert band is not None

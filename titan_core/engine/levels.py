@@ -7,10 +7,11 @@ level of each side is ever searched, and its hit is remembered until a nearer le
 from typing import Any
 
 import numpy as np
-from numba import carray, int64
+from numba import carray, int64  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from titan_core.engine.scan import ROWS, TS, compiled, first_ge, first_le, p32, p64, pos_right
+from titan_core.tape.columns import view
 
 SIDE_SIZE = 12
 """Words of a side: heap of levels, heap of ids, size, capacity, hit row, level that was searched, dirty, rank, searched column, 1 if falling."""
@@ -214,9 +215,9 @@ class LevelBook:
             self._out.ctypes.data,
             len(self._out),
         )
-        self.alive = memoryview(self._alive)
-        self.out = memoryview(self._out)
-        self.sides = memoryview(self._sides.reshape(-1))
+        self.alive = view(self._alive)
+        self.out = view(self._out)
+        self.sides = view(self._sides.reshape(-1))
 
     def _side(self, rank: int, column: int, rising: bool) -> int:
         which = self._which.get((rank, column, rising))

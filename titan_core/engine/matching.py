@@ -262,9 +262,17 @@ class SimVenue:
         desk = protection.desk
         ident = ClientOrderId(f"{desk.phase}.{tag}.{self._protective_ids}")
         intent = Intent(
-            client_order_id=ident, phase=desk.phase, strategy=desk.strategy_id, instrument=self.engine.layout.instruments[k], signed_lots=signed_lots,
-            order_type=kind, limit=limit, trigger=protection.stop if kind is OrderType.STOP else None, reduce_only=True, tag=tag,
-        )  # fmt: skip
+            client_order_id=ident,
+            phase=desk.phase,
+            strategy=desk.strategy_id,
+            instrument=self.engine.layout.instruments[k],
+            signed_lots=signed_lots,
+            order_type=kind,
+            limit=limit,
+            trigger=protection.stop if kind is OrderType.STOP else None,
+            reduce_only=True,
+            tag=tag,
+        )
         order = WorkingOrder(ident, intent, signed_lots, k, desk, protective=True)
         order.status = OPEN
         self.working[ident] = order

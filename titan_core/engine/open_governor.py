@@ -3,12 +3,24 @@
 from collections.abc import Sequence
 from typing import Any
 
+from attrs import frozen
+
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.matching import WorkingOrder
 from titan_core.model.ids import PhaseId
 from titan_core.model.order import Approved, Intent, Refused
+from titan_core.model.units import Money
+
+
+@frozen
+class OpenBudget:
+    """Implements `titan_core.ports.Budget`."""
+
+    equity: Money
+    max_notional: Money
+    risk: Money
 
 
 class OpenGovernor:
@@ -44,6 +56,11 @@ class OpenGovernor:
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve in full."""
         return tuple(Approved(intent, intent.signed_lots, ()) for intent in intents)
+
+    def budget(self, desk: Desk) -> OpenBudget:
+        """Let a strategy use the whole account once."""
+        equity = Money(self.engine.account.equity2(self.engine.value2) // 2)
+        return OpenBudget(equity, equity, equity)
 
     def settle(self) -> None:
         """Watch the account's equity anew after it changed."""

@@ -222,7 +222,7 @@ class Reference(Engine):
     def quote(self, k: int) -> tuple[int, int, int, int] | None:
         """See Engine.quote."""
         rank = self.layout.rank(k, StreamKind.QUOTE)
-        return self._state[rank] if rank != NO_STREAM else None  # type: ignore[return-value]
+        return self._state[rank] if rank != NO_STREAM else None
 
     def depth(self, k: int, asks: bool) -> list[tuple[int, int]]:
         """See Engine.depth."""

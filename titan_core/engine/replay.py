@@ -18,6 +18,7 @@ from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import NEVER
+from titan_core.tape.columns import view
 from titan_core.tape.tape import Tape
 
 CHUNK = 1 << 16
@@ -33,10 +34,8 @@ class Prepared:
         self.layout = Layout.of(tape)
         self.descriptors = [scan.descriptor(stream) for stream in tape.streams]
         self.rows = [stream.rows for stream in tape.streams]
-        self.ts = [memoryview(stream.ts) for stream in tape.streams]
-        self.columns: list[dict[str, Any]] = [
-            {name: memoryview(column) for name, column in stream.columns.items() if column.ndim == 1} for stream in tape.streams
-        ]
+        self.ts = [view(stream.ts) for stream in tape.streams]
+        self.columns: list[dict[str, Any]] = [{name: view(column) for name, column in stream.columns.items() if column.ndim == 1} for stream in tape.streams]
         self.bars = BarCache(tape)
         n = len(self.layout.instruments)
         self.quotes: list[tuple[int, tuple[Any, ...]] | None] = []
@@ -54,7 +53,16 @@ class Replay(Engine):
     form = "replay"
 
     def __init__(
-        self, prepared: Prepared, governor: Governor, *, cash: int, slots: int, latency_ns: int = 5_000_000, slippage_ticks: int = 0, chunk: int = CHUNK, book: Any = None
+        self,
+        prepared: Prepared,
+        governor: Governor,
+        *,
+        cash: int,
+        slots: int,
+        latency_ns: int = 5_000_000,
+        slippage_ticks: int = 0,
+        chunk: int = CHUNK,
+        book: Any = None,
     ) -> None:
         """`chunk` and `book` are made small by tests, so that suspension and growth happen."""
         super().__init__(prepared.layout, governor, cash=cash, slots=slots, latency_ns=latency_ns, slippage_ticks=slippage_ticks)
@@ -324,18 +332,20 @@ class Replay(Engine):
     def cvd(self, k: int, window_ns: int) -> int:
         """Signed lots over (now - window, now]."""
         rank = self._trades(k)
-        return scan.window_sum(self._d[rank], scan.SUM_SIGNED, self._position(rank), self.now - window_ns)  # type: ignore[no-any-return]
+        total: int = scan.window_sum(self._d[rank], scan.SUM_SIGNED, self._position(rank), self.now - window_ns)
+        return total
 
     def volume(self, k: int, window_ns: int) -> int:
         """Lots over (now - window, now]."""
         rank = self._trades(k)
-        return scan.window_sum(self._d[rank], scan.SUM_LOTS, self._position(rank), self.now - window_ns)  # type: ignore[no-any-return]
+        total: int = scan.window_sum(self._d[rank], scan.SUM_LOTS, self._position(rank), self.now - window_ns)
+        return total
 
     def vwap(self, k: int, window_ns: int) -> float | None:
         """Volume-weighted price over (now - window, now]."""
         rank = self._trades(k)
         lots = self.volume(k, window_ns)
-        return scan.window_sum(self._d[rank], scan.SUM_NOTIONAL, self._position(rank), self.now - window_ns) / lots if lots else None  # type: ignore[no-any-return]
+        return scan.window_sum(self._d[rank], scan.SUM_NOTIONAL, self._position(rank), self.now - window_ns) / lots if lots else None
 
     def _since(self, k: int, from_ns: int) -> tuple[int, int, int]:
         rank = self._trades(k)
@@ -354,7 +364,7 @@ class Replay(Engine):
     def footprint(self, k: int, from_ns: int, low: int, high: int) -> tuple[int, int]:
         """Bought and sold lots at low <= price <= high since `from_ns`."""
         rank, first, end = self._since(k, from_ns)
-        return scan.footprint(self._d[rank], first, end, low, high) if end > first else (0, 0)  # type: ignore[no-any-return]
+        return scan.footprint(self._d[rank], first, end, low, high) if end > first else (0, 0)
 
     def bars(self, k: int, timeframe_ns: int) -> BarsAsOf:
         """Closed bars as of now."""

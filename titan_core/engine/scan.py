@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numba import carray, int64, njit, types
+from numba import carray, int64, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -42,9 +42,9 @@ def descriptor(stream: Stream) -> NDArray[np.int64]:
 
 
 def _pointer(kind: Any) -> Any:
-    @intrinsic  # type: ignore[misc, unused-ignore]
+    @intrinsic
     def to_pointer(typing_context: Any, address: Any) -> Any:
-        signature = types.CPointer(kind)(types.int64)
+        signature = types.CPointer(kind)(types.int64)  # type: ignore[no-untyped-call]
 
         def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(sig.return_type))

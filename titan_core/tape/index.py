@@ -58,7 +58,8 @@ def dense_bars(ts: NDArray[np.int64], price: NDArray[np.int32], signed_lots: NDA
     `volume` and `delta` (lots) are 0 there. The last, still open bar is included: readers count closed bars by the clock.
     """
     if len(ts) == 0:
-        return {"bar_base": np.zeros(1, I64)} | {f"bar_{c}": np.zeros(0, I32) for c in "ohlc"} | {"bar_volume": np.zeros(0, I64), "bar_delta": np.zeros(0, I64)}
+        empty: Built = {f"bar_{c}": np.zeros(0, I32) for c in "ohlc"}
+        return empty | {"bar_volume": np.zeros(0, I64), "bar_delta": np.zeros(0, I64), "bar_base": np.zeros(1, I64)}
     slot_of = ts // timeframe_ns
     base = int(slot_of[0])
     count = int(slot_of[-1]) - base + 1

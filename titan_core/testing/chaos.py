@@ -15,8 +15,15 @@ from titan_core.tape.columns import DEPTH_LEVELS, Columns, strictly_increasing
 from titan_core.tape.tape import StreamKey
 
 SPOT = Instrument(
-    venue=VenueId("binance-spot"), symbol="BTCUSDT", kind=InstrumentKind.SPOT, base="BTC", tick_size=Decimal("0.01"), lot_size=Decimal("0.00001"), taker_fee_ppm=1000, maker_fee_ppm=1000
-)  # fmt: skip
+    venue=VenueId("binance-spot"),
+    symbol="BTCUSDT",
+    kind=InstrumentKind.SPOT,
+    base="BTC",
+    tick_size=Decimal("0.01"),
+    lot_size=Decimal("0.00001"),
+    taker_fee_ppm=1000,
+    maker_fee_ppm=1000,
+)
 PERP = Instrument(venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size=Decimal("0.1"), lot_size=Decimal("0.001"))
 ETH = Instrument(venue=VenueId("bybit-linear"), symbol="ETHUSDT", kind=InstrumentKind.PERP, base="ETH", tick_size=Decimal("0.01"), lot_size=Decimal("0.01"))
 START = 1_704_067_200 * S
@@ -96,7 +103,7 @@ def _untie(raw: dict[StreamKey, Columns]) -> None:
     rank = np.concatenate([np.full(len(raw[key]["ts"]), i) for i, key in enumerate(keys)])
     order = np.lexsort((rank, ts))
     unique = np.empty_like(ts)
-    unique[order] = strictly_increasing(ts[order])  # type: ignore[arg-type]
+    unique[order] = strictly_increasing(ts[order])
     place = 0
     for key in keys:
         count = len(raw[key]["ts"])
@@ -132,7 +139,7 @@ class Chaos(Strategy):
     def _window(self, market: Any) -> int:
         self._moments.append(market.now_ns)
         if self._r.random() < 0.5:  # an edge that falls exactly on an event
-            return max(1, market.now_ns - self._r.choice(self._moments[-40:]))
+            return max(1, int(market.now_ns) - self._r.choice(self._moments[-40:]))
         return int(self._r.choice((3 * S, 20 * S)))
 
     def _look(self, market: Any) -> Any:
@@ -175,11 +182,19 @@ class Chaos(Strategy):
         window, lots = self._window(market), r.randrange(1, 600)
         within = r.choice((None, 30 * S, 2 * S))
         makers = [
-            lambda: i.above(price + d), lambda: i.below(price - d), lambda: i.above(price - d // 4), lambda: i.below(price + d // 4),
-            lambda: i.bid_below(bid - d // 4), lambda: i.ask_above(ask + d // 4), lambda: i.bid_above(bid + d // 4), lambda: i.ask_below(ask - d // 4),
-            lambda: i.trail_from_high(d + 1), lambda: i.trail_from_low(d + 1),
-            lambda: i.flow_above(window, lots, within), lambda: i.flow_below(window, -lots, within),
-        ]  # fmt: skip
+            lambda: i.above(price + d),
+            lambda: i.below(price - d),
+            lambda: i.above(price - d // 4),
+            lambda: i.below(price + d // 4),
+            lambda: i.bid_below(bid - d // 4),
+            lambda: i.ask_above(ask + d // 4),
+            lambda: i.bid_above(bid + d // 4),
+            lambda: i.ask_below(ask - d // 4),
+            lambda: i.trail_from_high(d + 1),
+            lambda: i.trail_from_low(d + 1),
+            lambda: i.flow_above(window, lots, within),
+            lambda: i.flow_below(window, -lots, within),
+        ]
         if market.pairs:
             basis = market.pairs[0].basis() or 0
             makers += [lambda: market.pairs[0].basis_above(basis + d), lambda: market.pairs[0].basis_below(basis - d)]
@@ -241,7 +256,7 @@ class Chaos(Strategy):
         price = quote[0] - d if side > 0 else quote[1] + d
         stop, target = (quote[0] - 3 * abs(d) - 3, quote[1] + 2 * abs(d) + 2)[:: 1 if side > 0 else -1]
         if r.random() < 0.4:
-            stop = target = None  # type: ignore[assignment]
+            stop = target = None
         if x == 7:
             order = market.enter(i, side * lots, stop=stop, target=target, tag="m")
         elif x == 8:
