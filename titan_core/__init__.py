@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from titan_core.config.keys import key
     from titan_core.errors import ConfigError, StrategyError, TitanError, UsageError
     from titan_core.hookspecs import Handover, Health, hookimpl
-    from titan_core.model.enums import InstrumentKind, Liquidity, OrderType, RefusalCode, Side
+    from titan_core.model.enums import InstrumentKind, Liquidity, OrderType, RefusalCode, Side, TimeInForce
     from titan_core.model.fill import Fill, FundingPayment
     from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId, VenueId
     from titan_core.model.instrument import Instrument
@@ -26,7 +26,7 @@ _HOMES = {
     "titan_core.config.keys": ("key",),
     "titan_core.errors": ("ConfigError", "StrategyError", "TitanError", "UsageError"),
     "titan_core.hookspecs": ("Handover", "Health", "hookimpl"),
-    "titan_core.model.enums": ("InstrumentKind", "Liquidity", "OrderType", "RefusalCode", "Side"),
+    "titan_core.model.enums": ("InstrumentKind", "Liquidity", "OrderType", "RefusalCode", "Side", "TimeInForce"),
     "titan_core.model.fill": ("Fill", "FundingPayment"),
     "titan_core.model.ids": ("ClientOrderId", "InstrumentId", "PhaseId", "StrategyId", "VenueId"),
     "titan_core.model.instrument": ("Instrument",),
@@ -77,6 +77,7 @@ __all__ = [
     "Strategy",
     "StrategyError",
     "StrategyId",
+    "TimeInForce",
     "TitanError",
     "UsageError",
     "VenueId",

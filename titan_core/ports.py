@@ -7,6 +7,7 @@ Every look-up is "as of now": it never sees an event later than the one being pr
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from titan_core.model.enums import TimeInForce
 from titan_core.model.fill import Fill
 from titan_core.model.ids import ClientOrderId, StrategyId
 from titan_core.model.instrument import Instrument
@@ -342,6 +343,7 @@ class Market(Protocol):
         limit: int | None = None,
         trigger: int | None = None,
         post_only: bool = False,
+        time_in_force: TimeInForce = TimeInForce.GTC,
         tag: str = "",
     ) -> Order | Refused:
         """Ask to open or increase a position: market order, limit order at `limit`, or stop entry at `trigger`.
