@@ -216,6 +216,8 @@ def _is_sequence(kind: Any) -> bool:
 
 def _exactly(allowed: tuple[type, ...]) -> Callable[[Any, Any], Any]:
     def structure(raw: Any, kind: Any) -> Any:
+        if isinstance(kind, type) and issubclass(kind, Enum):  # an enum of words or numbers is dispatched as str or int
+            return kind(raw)
         if isinstance(raw, bool) and bool not in allowed or not isinstance(raw, allowed):
             raise TypeError(f"{raw!r} is no {kind}")
         return raw

@@ -56,8 +56,8 @@ class Findings:
         """Complain about a key that does not exist, with the nearest one that does."""
         section, name = path[0], ".".join(path[1:])
         allowed = [".".join(spec.path[1:]) for spec in self.schema[section]]
-        by_last_word = {each.rsplit(".", 1)[-1]: each for each in reversed(allowed)}
-        near = get_close_matches(name, allowed, 1) or [by_last_word[word] for word in get_close_matches(path[-1], by_last_word, 1)]
+        in_other_table = [each for each in allowed if each.rsplit(".", 1)[-1] == path[-1]]
+        near = in_other_table or get_close_matches(name, allowed, 1)
         hint = f'; did you mean "{near[0]}"?' if near else ""
         self.problems.append(f'{origin}: unknown key "{name}" in section {section}{hint} (allowed: {", ".join(allowed)})')
 
