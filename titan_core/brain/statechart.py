@@ -7,7 +7,6 @@ nearest common ancestor of source and destination and enters the destination's i
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from itertools import product
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -159,14 +158,16 @@ def common_ancestor(first: str, second: str) -> str:
 
 
 def possible_rows(rows: Sequence[Transition]) -> tuple[Transition, ...]:
-    """Return those of some competing rows (one trigger, one source, in order) that some values of their guards let fire."""
-    guards = sorted({guard for row in rows for guard in row.guards})
-    fired = set()
-    for values in product((False, True), repeat=len(guards)):
-        facts = dict(zip(guards, values, strict=True))
-        first = next((row for row in rows if all(facts[guard] for guard in row.guards)), None)
-        fired.add(first)
-    return tuple(row for row in rows if row in fired)
+    """Return those of some competing rows (one trigger, one source, in order) that some values of their guards let fire.
+
+    Guards are only ever asked to hold, so a row is dead exactly where the guards of a row before it are among its own.
+    """
+    return tuple(row for number, row in enumerate(rows) if not any(set(earlier.guards) <= set(row.guards) for earlier in rows[:number]))
+
+
+def facts_for(row: Transition, rivals: Iterable[Transition]) -> dict[Guard, bool]:
+    """Return values of the guards of competing rows for which `row` fires: its own hold, the others do not."""
+    return {guard: guard in row.guards for rival in rivals for guard in rival.guards}
 
 
 @frozen
