@@ -100,14 +100,15 @@ class Closing:
             self._engine.venue.release(k)
 
     # -- hand-over ------------------------------------------------------------------------------------------------
-    def hand_over(self, giver: PhaseBook, takers: Sequence[PhaseBook]) -> PhaseBook | None:
+    def hand_over(self, giver: PhaseBook, takers: Sequence[PhaseBook]) -> bool:
         """Offer all positions of a leaving phase to the first phase that accepts them within its limits.
 
-        Lease, position and stop move together at the present value; the account as a whole does not change. Returns who took them.
+        Lease, position and stop move together at the present value; the account as a whole does not change. Where they exceed the taker's limits
+        they are reduced first: returns True while such a reduction is under way and the offer has to be made again.
         """
         held = self.held(giver)
         if not held:
-            return None
+            return False
         venue, instruments = self._engine.venue, self._engine.layout.instruments
         positions = {}
         for k in held:
@@ -115,27 +116,41 @@ class Closing:
             positions[instruments[k].id] = (self._engine.account.lots[k], protection.stop if protection else None)
         offer = Handover(giver.id, positions)
         for taker in takers:
-            if taker.broken or not self._fits(taker, held) or not taker.binding.adopt(offer):
+            keep_bps = self._share_that_fits(taker, held)
+            if taker.broken or keep_bps <= 0 or not taker.binding.adopt(offer):
                 continue
+            if keep_bps >= BPS:
+                for k in held:
+                    self._move(k, giver.id, taker)
+                return False
             for k in held:
-                self._move(k, giver.id, taker)
-            return taker
-        return None
+                lots = abs(self._engine.account.lots[k])
+                self.reduce(k, lots - lots * keep_bps // BPS, "hand-over")
+            return True
+        return False
 
-    def _fits(self, taker: PhaseBook, held: Sequence[int]) -> bool:
-        """Whether the taker could hold these positions beside its own without exceeding a cap."""
+    def is_reducing(self, book: PhaseBook) -> bool:
+        """Whether a closing order for one of the phase's positions is on its way."""
+        return any(order.is_live and self._engine.account.owner[k] == book.slot for k, order in self._closing.items())
+
+    def _share_that_fits(self, taker: PhaseBook, held: Sequence[int]) -> int:
+        """Return which share of these positions (bps) the taker could hold beside its own; 0 where they lack a stop that it demands."""
         engine, declaration = self._engine, taker.binding.declaration
-        equity2 = self._governor.phase_equity2(taker)
-        margin2 = notional2 = 0
+        instruments, equity2 = engine.layout.instruments, max(0, self._governor.phase_equity2(taker))
+        bound2 = [0, 0]
+        offered2 = [0, 0]
         for k in {*held, *self.held(taker)}:
             worth2 = abs(engine.account.lots[k]) * engine.account.units[k] * engine.value2(k)
-            perp = engine.layout.instruments[k].is_perp
-            notional2 += worth2 if perp or declaration.hedged else 0
-            margin2 += worth2 // taker.leverage if perp else worth2
+            perp = instruments[k].is_perp
+            amounts = (worth2 // taker.leverage if perp else worth2, worth2 if perp or declaration.hedged else 0)
+            totals = offered2 if k in held else bound2
+            totals[0] += amounts[0]
+            totals[1] += amounts[1]
             protection = engine.venue.protection.get(k)
-            if not declaration.hedged and (protection is None or protection.stop is None):
-                return False
-        return margin2 * BPS <= equity2 * declaration.max_position_bps and notional2 <= equity2 * taker.leverage
+            if k in held and not declaration.hedged and (protection is None or protection.stop is None):
+                return 0
+        rooms = (equity2 * declaration.max_position_bps // BPS - bound2[0], equity2 * taker.leverage - bound2[1])
+        return min(max(0, min(BPS, room * BPS // offered)) for room, offered in zip(rooms, offered2, strict=True) if offered)
 
     def _move(self, k: int, giver: PhaseId, taker: PhaseBook) -> None:
         engine = self._engine

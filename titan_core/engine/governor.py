@@ -236,8 +236,11 @@ class BrainGovernor:
 
     def _look_at_phase(self, book: PhaseBook) -> None:
         state = self.state_of(book)
-        if state is PhaseState.DRAINING and self.closing.is_flat(book):
-            self.fire(Trigger.DRAINED, book)
+        if state is PhaseState.DRAINING:
+            if book.reducing and not self.closing.is_reducing(book):
+                self._hand_over(book)
+            if self.closing.is_flat(book):
+                self.fire(Trigger.DRAINED, book)
             return
         if state not in OPERATING:
             return
@@ -340,9 +343,13 @@ class BrainGovernor:
         assert book is not None
         seconds = book.binding.declaration.drain_s
         book.drain = self.engine.at_system(self.engine.now + seconds * S, self._drain_timeout, book)
+        self.allocate()  # a leaving phase has no share any more
+        self._hand_over(book)
+
+    def _hand_over(self, book: PhaseBook) -> None:
         states = self.machine.configuration.phases
         takers = [other for other in self.books if other is not book and states.get(other.id) in (PhaseState.ACTIVE, PhaseState.REDUCED)]
-        self.closing.hand_over(book, takers)
+        book.reducing = self.closing.hand_over(book, takers)
         self._again = True
 
     def _drain_timeout(self, timer: Timer) -> None:

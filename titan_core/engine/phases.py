@@ -63,6 +63,8 @@ class PhaseBook:
     dwell: "Timer | None" = None
     drain: "Timer | None" = None
     dwelt: bool = False
+    reducing: bool = False
+    """While leaving: a position is being reduced so that another phase can take it over."""
 
     @property
     def id(self) -> PhaseId:

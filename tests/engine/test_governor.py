@@ -1,0 +1,318 @@
+"""The Brain at work in a run: bands, hand-over, escalation, emergency. Both forms of the engine must agree on all of it."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from titan_core.brain.limits import BrainLimits
+from titan_core.engine.governor import BrainGovernor
+from titan_core.engine.phases import PhaseBinding
+from titan_core.engine.reference import Reference
+from titan_core.model.enums import InstrumentKind, StreamKind
+from titan_core.model.ids import PhaseId, VenueId
+from titan_core.model.instrument import Instrument
+from titan_core.model.order import Refused
+from titan_core.model.phase import CapitalBand, LossLevels, PhaseDeclaration
+from titan_core.model.units import MONEY_PER_USDT, D, S
+from titan_core.ports import Strategy
+from titan_core.tape.tape import build_tape
+
+replay = pytest.importorskip("titan_core.engine.replay", reason="numba is not installed")
+
+PERP = Instrument(
+    venue=VenueId("bybit-linear"),
+    symbol="BTCUSDT",
+    kind=InstrumentKind.PERP,
+    base="BTC",
+    tick_size=Decimal("0.1"),
+    lot_size=Decimal("0.001"),
+    maker_fee_ppm=0,
+    taker_fee_ppm=0,
+    min_notional=Decimal("0.1"),
+)
+NOON = 19_700 * D + D // 2
+WIDE = LossLevels(4_000, 5_000, 6_000)
+
+
+def price_tape(prices, step_s=60, start=NOON):
+    """One quote and one trade each step; the trade follows its quote by one millisecond."""
+    price = np.asarray(prices, dtype=np.int32)
+    ts = np.arange(len(price), dtype=np.int64) * step_s * S + start
+    many = np.full(len(price), 10_000_000, np.int32)
+    quotes = {"ts": ts, "bid": price, "ask": price + 1, "bid_lots": many, "ask_lots": many}
+    trades = {"ts": ts + 1_000_000, "price": price, "signed_lots": np.full(len(price), 1, np.int32)}
+    return build_tape((PERP,), {(PERP.id, StreamKind.QUOTE): quotes, (PERP.id, StreamKind.TRADE): trades})
+
+
+class Hold(Strategy):
+    """Buys `notional_share` of phase equity at once, with a distant stop, and again whenever it is flat."""
+
+    share = 0.5
+    stop_bps = 800
+
+    def on_start(self, market):
+        market.after(90 * S, self._enter)
+
+    def _enter(self, market, timer):
+        price = market.perp.last()
+        if price is None:
+            return
+        lots = int(market.budget().equity * self.share) // (price * PERP.money_per_tick_lot)
+        result = market.enter(market.perp, lots, stop=price - price * self.stop_bps // 10_000)
+        if isinstance(result, Refused):
+            market.note(result.message)
+
+
+def phase(name, lower, upper, *, strategy=Hold, adopt=lambda offer: True, losses=WIDE, leverage=(1, 10), max_position_bps=10_000, drain_s=900):
+    declaration = PhaseDeclaration(
+        id=PhaseId(name), title=name, summary="", band=CapitalBand.usdt(lower, upper), leverage=leverage, max_position_bps=max_position_bps, daily_loss=losses, drain_s=drain_s
+    )  # fmt: skip
+    return PhaseBinding(declaration=declaration, create=lambda: [strategy()], adopt=adopt)
+
+
+def three(**kwargs):
+    return [phase("small", 200, 5_000, **kwargs), phase("middle", 2_500, 50_000, **kwargs), phase("large", 50_000, None, **kwargs)]
+
+
+class Checked(BrainGovernor):
+    """Checks what must hold at every look at the account."""
+
+    def settle(self):
+        super().settle()
+        self.check()
+
+    def check(self):
+        engine = self.engine
+        for k, lots in enumerate(engine.account.lots):
+            filled = sum(f.signed_lots for f in engine.record.fills if f.instrument == engine.layout.instruments[k].id)
+            assert lots == filled, "positions are the sum of the fills"
+            if lots and not self.machine.configuration.is_in("emergency"):
+                protection = engine.venue.protection.get(k)
+                assert protection is not None and protection.stop is not None, "every position has a stop"
+                assert protection.condition is not None and protection.condition.alive
+        total2 = 2 * engine.account.cash - sum(engine.account.flow2)
+        assert total2 == 2 * self.cash, "the phases' results add up to the account's"
+
+
+def run(tape, bindings, usdt, limits=None, form="replay", latency_ns=5_000_000):
+    governor = Checked(bindings, limits or BrainLimits())
+    governor.cash = int(usdt * MONEY_PER_USDT)
+    if form == "replay":
+        engine = replay.Replay(replay.Prepared(tape), governor, cash=governor.cash, slots=governor.slots, latency_ns=latency_ns)
+    else:
+        engine = Reference(tape, governor, cash=governor.cash, slots=governor.slots, latency_ns=latency_ns)
+    engine.run()
+    return engine, governor
+
+
+def both(tape, make_bindings, usdt, **kwargs):
+    fast, governor = run(tape, make_bindings(), usdt, **kwargs)
+    slow, _ = run(tape, make_bindings(), usdt, form="reference", **kwargs)
+    assert fast.record.entries == slow.record.entries
+    return fast, governor
+
+
+def steps(engine):
+    return [(e[2], e[4].rpartition(".")[2]) for e in engine.record.entries if e[0] == "chart"]
+
+
+def phase_steps(engine):
+    """Transitions of phases after the boot."""
+    return [step for e, step in zip([e for e in engine.record.entries if e[0] == "chart"], steps(engine), strict=True) if "phases" in e[3] and e[1] >= NOON]
+
+
+# -- bands ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("usdt", "active"),
+    [
+        ("199.99999999", []), ("200", ["small"]), ("2499.99999999", ["small"]), ("2500", ["small", "middle"]), ("4999.99999999", ["small", "middle"]),
+        ("5000", ["middle"]), ("49999.99999999", ["middle"]), ("50000", ["large"]), ("1000000", ["large"]),
+    ],
+)  # fmt: skip
+def test_first_boot_takes_the_bands_to_the_cent(usdt, active):
+    engine, governor = both(price_tape([600_000] * 5), three, Decimal(usdt))
+    states = governor.machine.configuration.phases
+    assert [name for name, state in states.items() if state == "active"] == active
+    shared = sum(governor.phase_equity2(book) for book in governor.books if states[book.id] == "active")
+    assert governor.equity2() - 2 <= shared <= governor.equity2() if active else not engine.record.fills
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    threshold=st.sampled_from([200, 2_500, 5_000, 50_000]),
+    offset=st.floats(-0.009, 0.009),
+    amplitude=st.floats(0.0005, 0.0095),
+    period=st.integers(2, 40),
+)
+def test_equity_swinging_around_a_threshold_makes_at_most_one_transition(threshold, offset, amplitude, period):
+    """Holding one times its equity, the account swings with the price by ±1 % of the threshold."""
+
+    class Once(Hold):
+        share = 0.95
+        stop_bps = 3_000
+
+    start = threshold * (1 + offset)
+    swing = 600_000 * (1 + amplitude * np.sin(np.arange(600) * 2 * np.pi / period))
+    engine, _ = both(price_tape(swing), lambda: three(strategy=Once), Decimal(round(start, 2)))
+    assert len(phase_steps(engine)) <= 1
+    equities = [engine.account.cash / MONEY_PER_USDT]
+    assert equities
+
+
+def test_a_phase_is_entered_after_equity_has_stayed_in_its_band_for_the_dwell():
+    class All(Hold):
+        share = 0.95
+        stop_bps = 3_000
+
+    prices = [600_000] * 5 + [630_000] * 40  # 2,480 USDT × 0.95 × 5 % of gain: 2,598, above 1.02 × 2,500
+    engine, governor = both(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
+    entered = [e for e in engine.record.entries if e[0] == "chart" and e[2] == "middle.activate"]
+    assert len(entered) == 1
+    assert entered[0][1] - (NOON + 5 * 60 * S) == 900 * S
+    assert governor.machine.configuration.phases["middle"] == "active"
+
+
+def test_equity_that_falls_out_before_the_dwell_is_over_does_not_enter():
+    class All(Hold):
+        share = 0.95
+        stop_bps = 3_000
+
+    prices = [600_000] * 5 + ([630_000] * 14 + [600_000]) * 6
+    engine, governor = both(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
+    assert governor.machine.configuration.phases["middle"] == "dormant"
+
+
+# -- hand-over --------------------------------------------------------------------------------------------------------
+def outgrow(adopt):
+    class All(Hold):
+        share = 4.0
+        stop_bps = 1_000
+
+    return lambda: [phase("small", 200, 5_000, strategy=All), phase("middle", 2_500, 50_000, strategy=Strategy, adopt=adopt)]
+
+
+def test_an_outgrown_phase_hands_its_position_over_with_its_stop():
+    prices = [600_000] * 5 + [640_000] * 30 + [780_000] * 60
+    engine, governor = both(price_tape(prices), outgrow(lambda offer: True), Decimal(2_400))
+    assert ("small.drain", "draining") in steps(engine) and ("small.drained", "dormant") in steps(engine)
+    assert engine.account.lots[0] > 0, "handed over, not closed"
+    assert engine.account.owner[0] == 1
+    assert len(engine.record.fills) == 1
+    assert governor.phase_equity2(governor.books[1]) == governor.equity2()
+
+
+def test_a_declined_position_stays_with_its_stop_and_is_flattened_when_the_drain_is_over():
+    prices = [600_000] * 5 + [640_000] * 30 + [780_000] * 60
+    engine, governor = both(price_tape(prices), outgrow(lambda offer: False), Decimal(2_400))
+    drained = next(e[1] for e in engine.record.entries if e[0] == "chart" and e[2] == "small.drain")
+    closed = engine.record.fills[-1]
+    assert closed.tag == "flatten" and closed.ts_ns == drained + 900 * S + 5_000_000
+    assert engine.account.lots == [0]
+    assert ("small.drained", "dormant") in steps(engine)
+
+
+def test_a_position_beyond_the_takers_limits_is_reduced_before_it_is_handed_over():
+    bindings = outgrow(lambda offer: True)
+
+    def tight():
+        small, _ = bindings()
+        return [small, phase("middle", 2_500, 50_000, strategy=Strategy, max_position_bps=100)]
+
+    engine, governor = both(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), tight, Decimal(2_400))
+    assert [fill.tag for fill in engine.record.fills] == ["", "hand-over"]
+    assert engine.account.owner[0] == 1
+    # 1 % of phase equity at ten times: 6 lots of 78 USDT of some 5,250
+    assert engine.account.lots == [int(governor.phase_equity2(governor.books[1]) // 2 // 10 // (780_000 * 10_000))]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    seed=st.integers(0, 10_000), usdt=st.sampled_from([210, 1_000, 2_510, 4_950, 5_100, 49_500, 50_500]), share=st.floats(0.2, 6.0), adopts=st.booleans(),
+    volatility=st.sampled_from([0.0005, 0.002, 0.008]), drain_s=st.sampled_from([0, 60, 900]), latency_ns=st.sampled_from([1, 5_000_000, 3 * S]),
+)  # fmt: skip
+def test_positions_are_conserved_and_stay_protected_on_any_path(seed, usdt, share, adopts, volatility, drain_s, latency_ns):
+    g = np.random.default_rng(seed)
+    prices = (600_000 * np.exp(np.cumsum(g.normal(0, volatility, 400)))).astype(np.int64)
+
+    class Random(Hold):
+        stop_bps = int(g.integers(30, 900))
+
+        def on_flat(self, market, instrument):
+            market.after(120 * S, self._enter)
+
+    Random.share = share
+    losses = LossLevels() if seed % 2 else WIDE
+    engine, governor = both(
+        price_tape(prices),
+        lambda: three(strategy=Random, adopt=lambda offer: adopts, losses=losses, drain_s=drain_s),
+        Decimal(usdt),
+        limits=BrainLimits(dwell_s=120),
+        latency_ns=latency_ns,
+    )
+    if governor.machine.configuration.mode == "emergency.locked":
+        assert engine.account.lots == [0]
+
+
+# -- escalation and emergency -----------------------------------------------------------------------------------------
+class Leveraged(Hold):
+    share = 5.0
+    stop_bps = 60
+
+
+def test_a_crash_through_the_stop_ends_flat_and_locked():
+    prices = [600_000] * 10 + [570_000] * 20  # −5 % at five times equity: −25 %
+    engine, governor = both(price_tape(prices), lambda: three(strategy=Leveraged), Decimal(1_000))
+    assert governor.machine.configuration.mode == "emergency.locked"
+    assert engine.account.lots == [0] and not governor.closing.entries(None)
+    assert not governor.machine.gate_open
+    assert [name for name, _ in steps(engine)[-7:]] == ["panic", "gate_closed", "entries_cancelled", "flat", "verified", "all_disabled"][-7:] or (
+        [name for name, _ in steps(engine)][-6:] == ["panic", "gate_closed", "entries_cancelled", "flat", "verified", "all_disabled"]
+    )
+
+
+def test_an_emergency_with_an_open_position_closes_it_before_it_locks():
+    class Loose(Hold):
+        share = 3.0
+        stop_bps = 1_600
+
+    prices = list(np.linspace(600_000, 560_000, 60)) + [560_000] * 10
+    engine, governor = both(price_tape(prices), lambda: three(strategy=Loose), Decimal(1_000))
+    assert governor.machine.configuration.mode == "emergency.locked"
+    assert engine.record.fills[-1].tag == "flatten"
+    assert engine.account.lots == [0]
+    drawdown = 1 - engine.account.cash / (1_000 * MONEY_PER_USDT)
+    assert 0.15 < drawdown < 0.18
+
+
+def test_daily_losses_reduce_halt_and_escalate_in_turn():
+    class Small(Hold):
+        share = 1.0
+        stop_bps = 3_000
+
+    prices = np.r_[np.full(10, 600_000), np.linspace(600_000, 560_000, 80)]
+    losses = LossLevels(300, 500, 600)
+    engine, governor = both(price_tape(prices), lambda: [phase("only", 200, None, strategy=Small, losses=losses)], Decimal(1_000))
+    # its stop would lose more than L2 allows: refused, so nothing happened
+    assert not engine.record.fills
+
+    class Stopped(Small):
+        stop_bps = 480
+
+    engine, governor = both(price_tape(prices), lambda: [phase("only", 200, None, strategy=Stopped, losses=losses)], Decimal(1_000))
+    assert ("only.reduce", "reduced") in steps(engine)
+
+
+def test_a_new_day_clears_the_phases_levels():
+    class Day(Hold):
+        share = 1.0
+        stop_bps = 400
+
+    start = 19_700 * D + 23 * 3600 * S
+    prices = [600_000] * 5 + [575_000] * 5 + [575_000] * 120
+    engine, governor = both(price_tape(prices, start=start), lambda: [phase("only", 200, None, strategy=Day, losses=LossLevels(300, 500, 600))], Decimal(1_000))
+    assert ("only.reduce", "reduced") in steps(engine)
+    assert ("only.recover", "active") in steps(engine)
+    assert governor.machine.configuration.phases["only"] == "active"
