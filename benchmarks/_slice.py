@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from benchmarks.level_rule import MIN_STEP_NS, MarketSlice
 from titan_core.errors import UsageError
+from titan_core.model.enums import StreamKind
 from titan_core.model.units import S
+from titan_core.tape.columns import Columns
+from titan_core.tape.generate import generate
 
 I32, I64 = np.int32, np.int64
-FIRST_NS = 1_640_995_200 * S
-TICKS_PER_S = 58.0
-"""Quotes and prints of one busy perpetual per second, averaged over a day (5M a day)."""
+FIRST_NS = 1_704_067_200 * S
+TICKS_PER_DAY = 7_000_000
+"""A busy market, all streams of a spot and perpetual pair together."""
 SLOWED = 4.4
 """The recording is a busy hour; slowed by this it has the density of an average one."""
 RECORDING = Path(__file__).resolve().parents[2] / "shared" / "market" / "raw_ws" / "binance_usdm_btcusdt_20240808.gz"
@@ -22,41 +25,37 @@ RECORDING = Path(__file__).resolve().parents[2] / "shared" / "market" / "raw_ws"
 
 def spaced(ts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Move times, given in order, so that they are `MIN_STEP_NS` apart or more and none lies on, or a few ns after, a whole second."""
+    # twice the step: the shift off a whole second below must not bring two ticks too close
     steps = np.arange(len(ts), dtype=I64) * (2 * MIN_STEP_NS)
     out: NDArray[np.int64] = np.maximum.accumulate(ts - steps) + steps
     out[out % S < 10] += 10
     return out
 
 
-def slice_of(ts: NDArray[np.int64], is_quote: NDArray[np.bool_], values: NDArray[np.int64], source: str) -> MarketSlice:
-    """Split merged rows into raw columns; `values` has bid, ask, bid lots, ask lots of a quote or price and signed lots of a print."""
-    ts, rows = spaced(ts), values.astype(I32)
-    quotes = {"ts": ts[is_quote]} | {name: np.ascontiguousarray(rows[is_quote, i]) for i, name in enumerate(("bid", "ask", "bid_lots", "ask_lots"))}
-    trades = {"ts": ts[~is_quote]} | {name: np.ascontiguousarray(rows[~is_quote, i]) for i, name in enumerate(("price", "signed_lots"))}
-    return MarketSlice(quotes, trades, source=source)
+def slice_of(quotes: Columns, trades: Columns, ticks: int, source: str) -> MarketSlice:
+    """Cut the first `ticks` of two raw streams, spaced; of equal times the quotes come first. Raises UsageError where there are fewer."""
+    ts = np.concatenate([quotes["ts"], trades["ts"]]).astype(I64)
+    if len(ts) < ticks:
+        raise UsageError(f"{source} holds {len(ts):,} quotes and prints, {ticks:,} are wanted; ask for fewer ticks or a denser market")
+    order = np.argsort(ts, kind="stable")[:ticks]
+    ts[order] = spaced(ts[order])
+    rows = np.sort(order)
+    of_quotes, of_trades = rows[rows < len(quotes["ts"])], rows[rows >= len(quotes["ts"])] - len(quotes["ts"])
+
+    def cut(columns: Columns, names: tuple[str, ...], rows: NDArray[np.int64], offset: int) -> Columns:
+        return {"ts": ts[rows + offset]} | {name: np.ascontiguousarray(columns[name][rows], I32) for name in names}
+
+    quote_columns = cut(quotes, ("bid", "ask", "bid_lots", "ask_lots"), of_quotes, 0)
+    return MarketSlice(quote_columns, cut(trades, ("price", "signed_lots"), of_trades, len(quotes["ts"])), source=source)
 
 
-def generated_slice(ticks: int, seed: int = 1) -> MarketSlice:
-    """Make ticks of one perpetual: clustered arrivals, a book one tick wide that moves in heavy-tailed steps, prints on either side of it.
-
-    As on a real venue a quote renews the size of one side, or both sides where the book moves.
-    """
-    rng = np.random.default_rng(seed)
-    gaps = rng.pareto(1.3, ticks).clip(0, 2_000) + 1e-3
-    ts = FIRST_NS + np.cumsum(gaps / gaps.mean() * S / TICKS_PER_S).astype(I64)
-    is_quote = rng.random(ticks) < 0.75
-    is_quote[0] = True
-    jumps = (rng.random(ticks) < 0.03) & is_quote
-    steps = np.where(jumps, np.rint(rng.standard_t(3, ticks) * 9), 0).astype(I64)
-    bid = 600_000 + np.cumsum(steps)
-    lots = 1 + (rng.pareto(1.1, (ticks, 2)).clip(0, 2_000) * 10).astype(I64)
-    buys = rng.random(ticks) < 0.5
-    renewed = is_quote[:, None] & (np.column_stack([buys, ~buys]) | (steps != 0)[:, None])
-    renewed[0] = True
-    latest = np.maximum.accumulate(np.where(renewed, np.arange(ticks)[:, None], 0))
-    quotes = np.column_stack([bid, bid + 1, np.take_along_axis(lots, latest, 0)])
-    prints = np.column_stack([bid + buys, np.where(buys, 1, -1) * lots[:, 0], np.zeros((ticks, 2), I64)])
-    return slice_of(ts, is_quote, np.where(is_quote[:, None], quotes, prints), f"generated, seed {seed}")
+def generated_slice(ticks: int, seed: int = 1, ticks_per_day: int = TICKS_PER_DAY) -> MarketSlice:
+    """Take the first quotes and prints of the perpetual of a generated market. Raises UsageError where an argument is out of range."""
+    days = max(1, -(-2 * ticks // ticks_per_day))
+    instruments, streams = generate(days, seed, ticks_per_day=ticks_per_day)
+    perp = next(instrument.id for instrument in instruments if instrument.is_perp)
+    source = f"generated, seed {seed}, {ticks_per_day / 1e6:g}M ticks a day"
+    return slice_of(streams[perp, StreamKind.QUOTE], streams[perp, StreamKind.TRADE], ticks, source)
 
 
 def real_slice(ticks: int, path: Path = RECORDING) -> MarketSlice:
@@ -66,34 +65,38 @@ def real_slice(ticks: int, path: Path = RECORDING) -> MarketSlice:
     """
     if not path.is_file():
         raise UsageError(f"no recording at {path}; run without --real to use generated ticks")
-    ts, is_quote, values = _recorded(path)
-    laps = -(-ticks // len(ts))
-    lap_ns = int((ts[-1] - ts[0] + S) * SLOWED)
-    relative = ((ts - ts[0]) * SLOWED).astype(I64)
-    bids = values[is_quote, 0]
-    drift = int(bids[-1] - bids[0])
-    is_price = np.where(is_quote[:, None], [1, 1, 0, 0], [1, 0, 0, 0])
-    all_ts = np.concatenate([FIRST_NS + relative + lap * lap_ns for lap in range(laps)])[:ticks]
-    all_values = np.concatenate([values + is_price * drift * lap for lap in range(laps)])[:ticks]
-    return slice_of(all_ts, np.tile(is_quote, laps)[:ticks], all_values, f"{path.name}, {laps} laps, slowed {SLOWED}x")
+    quotes, trades = _recorded(path)
+    first, last = min(quotes["ts"][0], trades["ts"][0]), max(quotes["ts"][-1], trades["ts"][-1])
+    laps = -(-ticks // (len(quotes["ts"]) + len(trades["ts"])))
+    lap_ns, drift = int((last - first + S) * SLOWED), int(quotes["bid"][-1] - quotes["bid"][0])
+
+    def laid(columns: Columns) -> Columns:
+        out = {name: np.tile(column.astype(I64), laps) for name, column in columns.items()}
+        lap = np.repeat(np.arange(laps, dtype=I64), len(columns["ts"]))
+        out["ts"] = FIRST_NS + ((out["ts"] - first) * SLOWED).astype(I64) + lap * lap_ns
+        for name in {"bid", "ask", "price"} & out.keys():
+            out[name] = out[name] + lap * drift
+        return out
+
+    return slice_of(laid(quotes), laid(trades), ticks, f"{path.name}, {laps} laps, slowed {SLOWED}x")
 
 
-def _recorded(path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    times, quotes, rows = [], [], []
+def _recorded(path: Path) -> tuple[Columns, Columns]:
+    quotes, trades = [], []
     with gzip.open(path, "rb") as lines:
         for line in lines:
             ts, _, body = line.partition(b" ")
             message = json.loads(body)
-            data = message.get("data", {})
-            if message.get("stream", "").endswith("@bookTicker"):
-                rows.append((_ticks(data["b"]), _ticks(data["a"]), _lots(data["B"]), _lots(data["A"])))
-            elif message.get("stream", "").endswith("@trade") and float(data["q"]) > 0:
-                rows.append((_ticks(data["p"]), -_lots(data["q"]) if data["m"] else _lots(data["q"]), 0, 0))
-            else:
-                continue
-            times.append(int(ts))
-            quotes.append(message["stream"].endswith("@bookTicker"))
-    return np.maximum.accumulate(np.array(times, I64)), np.array(quotes, np.bool_), np.array(rows, I64)
+            data, name = message.get("data", {}), message.get("stream", "")
+            if name.endswith("@bookTicker"):
+                quotes.append((int(ts), _ticks(data["b"]), _ticks(data["a"]), _lots(data["B"]), _lots(data["A"])))
+            elif name.endswith("@trade") and float(data["q"]) > 0:
+                trades.append((int(ts), _ticks(data["p"]), -_lots(data["q"]) if data["m"] else _lots(data["q"])))
+    quote_rows, trade_rows = np.array(quotes, I64).T, np.array(trades, I64).T
+    return (
+        dict(zip(("ts", "bid", "ask", "bid_lots", "ask_lots"), quote_rows, strict=True)),
+        dict(zip(("ts", "price", "signed_lots"), trade_rows, strict=True)),
+    )
 
 
 def _ticks(price: str) -> int:

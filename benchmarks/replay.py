@@ -20,7 +20,7 @@ from rich.console import Console
 
 from benchmarks import _harness as harness
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Say, Verdict, Worker
-from benchmarks._slice import generated_slice, real_slice, save
+from benchmarks._slice import TICKS_PER_DAY, generated_slice, real_slice, save
 from benchmarks.level_rule import MIN_STEP_NS, LevelFill, LevelResult, LevelRule, MarketSlice, TickLists, fitted_rule, python_handlers, python_loop
 from titan_core.errors import TitanError, UsageError
 
@@ -230,6 +230,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--fires", type=int, default=200, help="how often the rule is to fire (default 200)")
     parse.add_argument("--repetitions", type=int, default=5, help="how often each peer runs (default 5)")
     parse.add_argument("--seed", type=int, default=1, help="seed of the generated ticks (default 1)")
+    parse.add_argument("--ticks-per-day", type=int, default=TICKS_PER_DAY, help="density of the generated market (default 7000000)")
     parse.add_argument("--real", action="store_true", help="use the shared recording laid end to end instead of generated ticks")
     parse.add_argument("--without", action="append", default=[], choices=sorted(PEERS), help="leave a peer out; may be repeated")
     parse.add_argument("--out", type=Path, default=harness.OUT, help="folder for the peers' environment and the results (default benchmarks/out)")
@@ -246,7 +247,7 @@ def main(argv: Sequence[str]) -> int:
         notes.print(text, style="dim", markup=False)
 
     try:
-        columns = real_slice(given.ticks) if given.real else generated_slice(given.ticks, given.seed)
+        columns = real_slice(given.ticks) if given.real else generated_slice(given.ticks, given.seed, given.ticks_per_day)
         peers = [name for name in PEERS if name not in given.without]
         record = measure(columns, given.fires, given.repetitions, peers, given.out, say)
     except TitanError as error:

@@ -15,13 +15,15 @@ from benchmarks import __main__ as command
 from benchmarks import _harness as harness
 from benchmarks import replay
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Verdict, Worker
-from benchmarks._slice import generated_slice, save, spaced
+from benchmarks._slice import generated_slice, save, slice_of, spaced
 from benchmarks.level_rule import MIN_STEP_NS, LevelFill, LevelRule, MarketSlice, TickLists, fitted_rule, python_handlers, python_loop, python_loop_rate
 from titan_core.errors import UsageError
 from titan_core.model.units import S
 
 PEERS = Path(harness.__file__).parent / "peers"
 START = 1_000_000 * S
+THIN = 200_000
+"""The fewest ticks a day that the generated market may have."""
 Tick = tuple[int, int, int]
 """Seconds after START; then bid and 0 for a quote one tick wide, or price and signed lots of a print."""
 
@@ -79,7 +81,7 @@ def test_other_streams_are_read_past() -> None:
 
 
 def test_the_widest_step_that_fires_often_enough_is_chosen() -> None:
-    ticks = TickLists.of(generated_slice(40_000))
+    ticks = TickLists.of(generated_slice(40_000, ticks_per_day=THIN))
     rule = fitted_rule(ticks, 10)
     assert python_loop(ticks, rule).fires >= 10 > python_loop(ticks, LevelRule(rule.step_ticks + 1)).fires
     with pytest.raises(UsageError, match="take a longer slice"):
@@ -87,13 +89,15 @@ def test_the_widest_step_that_fires_often_enough_is_chosen() -> None:
 
 
 def test_generated_ticks_are_the_same_for_a_seed_and_apart_in_time() -> None:
-    one, two = generated_slice(5_000, seed=3), generated_slice(5_000, seed=3)
+    one, two = generated_slice(5_000, 3, THIN), generated_slice(5_000, 3, THIN)
     assert all((one.quotes[name] == two.quotes[name]).all() for name in one.quotes)
     ts = np.array(TickLists.of(one).ts)
     assert (np.diff(ts) >= MIN_STEP_NS).all()
     assert (ts % S >= 10).all()
     assert bool(np.greater(one.quotes["ask"], one.quotes["bid"]).all())
     assert one.ticks == 5_000
+    with pytest.raises(UsageError, match="a denser market"):
+        slice_of(one.quotes, one.trades, 5_001, "a short market")
 
 
 @given(st.lists(st.integers(0, 5 * S), min_size=1, max_size=50))
@@ -219,7 +223,8 @@ def test_a_peer_is_installed_once_and_one_that_cannot_be_is_named(tmp_path: Path
 
 
 def test_replay_runs_without_peers_and_names_what_it_did_not_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["replay", "--ticks", "40000", "--fires", "10", "--repetitions", "1", "--without", "hftbacktest", "--without", "nautilus_trader"]
+    call = ["replay", "--ticks", "40000", "--ticks-per-day", str(THIN), "--fires", "10", "--repetitions", "1"]
+    call += ["--without", "hftbacktest", "--without", "nautilus_trader"]
     code = command.main([*call, "--out", str(tmp_path), "--json"])
     record = json.loads(capsys.readouterr().out)
     assert record == harness.read_json(tmp_path / "replay.json")
@@ -234,7 +239,7 @@ def test_replay_runs_without_peers_and_names_what_it_did_not_measure(tmp_path: P
 def test_a_wrong_call_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["replays"]) == 2
     assert "no benchmark named 'replays'; there is replay" in capsys.readouterr().err
-    assert command.main(["replay", "--ticks", "100", "--fires", "5000"]) == 2
+    assert command.main(["replay", "--ticks", "100", "--ticks-per-day", str(THIN), "--fires", "5000"]) == 2
     assert "take a longer slice" in capsys.readouterr().err
 
 
