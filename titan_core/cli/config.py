@@ -1,13 +1,16 @@
 """`titan config`: what is configured and by whom, what may be configured."""
 
 from itertools import groupby
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from titan_core.cli.options import ConfigOption, JsonOption, SetOption, discover_plugins, load_configuration
 from titan_core.cli.output import console, emit, print_error, print_json
 from titan_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from titan_core.config.keys import KeySpec
 
 app = typer.Typer(help="Show, validate and document the configuration.", no_args_is_help=True)
 
@@ -58,7 +61,6 @@ def schema(
     toml: Annotated[str | None, typer.Option("--toml", metavar="SECTION", help="Print a section as a commented file to start from.")] = None,
 ) -> None:
     """List every key: default, bounds and unit, meaning. With --json as JSON Schema."""
-    from titan_core.config.keys import bounds_text, type_name
     from titan_core.config.load import schema_of
     from titan_core.config.render import as_json_schema, as_toml
 
@@ -72,6 +74,12 @@ def schema(
     elif json:
         print_json(as_json_schema(sections))
     else:
-        for table, keys in groupby((spec for keys in sections.values() for spec in keys), key=lambda spec: spec.path[:-1]):
-            rows = [{"key": s.path[-1], "default": s.show(s.default), "allowed": bounds_text(s.meaning) or type_name(s.type), "meaning": s.meaning.help} for s in keys]
-            emit(rows, False, title=".".join(table))
+        for table, group in groupby((spec for keys in sections.values() for spec in keys), key=lambda spec: spec.path[:-1]):
+            emit([_schema_row(spec) for spec in group], False, title=".".join(table))
+
+
+def _schema_row(spec: "KeySpec") -> dict[str, Any]:
+    from titan_core.config.keys import bounds_text, type_name
+
+    meaning = spec.meaning
+    return {"key": spec.path[-1], "default": spec.show(spec.default), "allowed": bounds_text(meaning) or type_name(spec.type), "meaning": meaning.help}

@@ -50,14 +50,13 @@ def print_note(message: str) -> None:
 
 
 def table(*columns: str, title: str | None = None, right: Sequence[str] = ()) -> "Table":
-    """Make a table in the house's style; columns named in `right` are aligned to the right."""
+    """Make a table in the house's style: columns named in `right` are aligned to the right, only the last column wraps, so prose stands there."""
     from rich import box
     from rich.table import Table
 
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     for column in columns:
-        is_name = column == columns[0]
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=is_name)
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold", no_wrap=column != columns[-1])
     return made
 
 

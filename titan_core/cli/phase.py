@@ -26,7 +26,10 @@ def list_phases(json: JsonOption = False, config: ConfigOption = None, overrides
     if json:
         print_json([_as_data(phase, settings) for phase in report.phases])
         return
-    emit([_as_row(settings.declaration(phase.id)) for phase in report.phases], False, empty="no phase is installed; see `titan plugin doctor`")
+    declarations = [settings.declaration(phase.id) for phase in report.phases]
+    emit([_as_row(declaration) for declaration in declarations], False, empty="no phase is installed; see `titan plugin doctor`")
+    for declaration in declarations:
+        console().print(f"{declaration.id}: {declaration.summary}", markup=False)
 
 
 @app.command()
@@ -67,8 +70,11 @@ def _print_phase(phase: "LoadedPhase", settings: "Config") -> None:
     }.items():
         facts.add_row(name, value)
     screen.print(facts)
-    rows = [row for setting in settings.settings if setting.spec.path[0] == phase.id for row in [setting.as_row() | {"meaning": setting.spec.meaning.help}]]
-    emit(rows, False, title="Configuration")
+    own = [setting for setting in settings.settings if setting.spec.path[0] == phase.id]
+    rows = [
+        {"key": ".".join(s.spec.path[1:]), "value": s.spec.show(s.value), "unit": s.spec.meaning.unit, "meaning": s.spec.meaning.help} for s in own
+    ]
+    emit(rows, False, title=f"Configuration (config/{phase.id}.toml)")
 
 
 def _as_row(declaration: "PhaseDeclaration") -> dict[str, Any]:
@@ -78,7 +84,6 @@ def _as_row(declaration: "PhaseDeclaration") -> dict[str, Any]:
         "leverage": _leverage(declaration),
         "max position": percent(declaration.max_position_bps),
         "daily loss": _losses(declaration),
-        "what it trades": declaration.summary,
     }
 
 
@@ -113,4 +118,4 @@ def _leverage(declaration: "PhaseDeclaration") -> str:
 
 def _losses(declaration: "PhaseDeclaration") -> str:
     losses = declaration.daily_loss
-    return " / ".join(percent(each) for each in (losses.reduced_bps, losses.halted_bps, losses.escalated_bps))
+    return " / ".join(f"{bps / 100:g}" for bps in (losses.reduced_bps, losses.halted_bps, losses.escalated_bps)) + " %"

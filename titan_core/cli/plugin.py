@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from titan_core.cli.options import JsonOption
-from titan_core.cli.output import console, emit, print_json
+from titan_core.cli.output import emit, print_json
 
 app = typer.Typer(help="List the installed phase plugins and examine them.", no_args_is_help=True)
 
@@ -44,6 +44,6 @@ def doctor(json: JsonOption = False) -> None:
         emit(rows, False, columns=["plugin", "status", "detail"], empty="no phase plugin is installed")
         for row in rows:
             if row["traceback"]:
-                console().print(f"{row['plugin']}:\n{row['traceback']}", markup=False)
+                typer.echo(f"\n{row['plugin']}:\n{row['traceback']}", nl=False)
     if any(row["status"] != "ok" for row in rows):
         raise typer.Exit(1)

@@ -14,8 +14,12 @@ WIDTH = 120
 
 
 def as_toml(keys: Sequence[KeySpec], title: str) -> str:
-    """Write a section as a TOML file in which every key stands with its meaning and its default. A key without default is commented out."""
+    """Write a section as a TOML file in which every key stands with its meaning and, commented out, its default.
+
+    So the file documents the section and sets nothing: a default that changes with the program is not frozen by it.
+    """
     lines = [f"# {line}" for line in wrap(title, WIDTH)]
+    lines.append("# What stands here commented out is the default; take the # off a key to set it.")
     table: tuple[str, ...] = ()
     # keys of the file's top level come first: in TOML whatever follows a table header belongs to that table
     for spec in sorted(keys, key=lambda spec: spec.path[1:-1]):
@@ -25,7 +29,7 @@ def as_toml(keys: Sequence[KeySpec], title: str) -> str:
         lines.append("")
         lines += [f"# {line}" for line in wrap(_explanation(spec), WIDTH)]
         shown = spec.show(spec.default)
-        lines.append(f"# {spec.path[-1]} =" if shown is None else f"{spec.path[-1]} = {_toml_value(shown)}")
+        lines.append(f"#{spec.path[-1]} =" if shown is None else f"#{spec.path[-1]} = {_toml_value(shown)}")
     return "\n".join(lines) + "\n"
 
 
