@@ -1,0 +1,287 @@
+"""The trap engine: sets traps at structural levels, judges each that springs by the spot market, and looks after the one trade it may hold."""
+
+from collections import Counter
+from math import ceil
+from typing import Any
+
+from attrs import define, field
+
+from titan_core import BPS, D, Fill, InstrumentView, Market, Order, PairView, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
+from titan_scavenger.config import Execution, Mode, ScavengerConfig
+from titan_scavenger.plan import PPM, Plan, Skip, make_plan
+from titan_scavenger.tripwires import QUARTER, Cluster, Tripwires, source_names
+from titan_scavenger.witness import SpotWitness
+
+ATR_BARS = 14
+EXIT_RETRY_NS = S
+UP, DOWN = 1, -1
+Trap = tuple[int, Cluster]
+"""(direction of the break that springs it, the level)."""
+
+
+@define(eq=False)
+class Trade:
+    """The one trade that may be open: from the order sent to the position flat."""
+
+    plan: Plan
+    order: Order
+    lots: int = 0
+    """Unsigned lots entered so far; 0 until the first fill."""
+    entered: int = 0
+    """Σ lots × price of the entry's fills."""
+    cash: int = 0
+    """Cash moved by its fills and their fees, in 1e-8 USDT: the result, once flat."""
+    pending: list[Any] = field(factory=list)
+    """Its time stop and its break-even condition."""
+
+
+class Scavenger(Strategy):
+    """Traps at structural levels of the perpetual, sprung when the spot market agrees. Holds one position at a time."""
+
+    id = StrategyId("traps")
+
+    def __init__(self, config: ScavengerConfig) -> None:
+        """Start with no levels, no traps and no trade."""
+        self.config = config
+        self.tally: Counter[str] = Counter()
+        """What became of the traps, for reports and tests: `sprung`, `entered`, `won`, `lost`, and each `Skip`."""
+        self._follows = config.mode is not Mode.FADE
+        self._fades = config.mode is not Mode.FOLLOW
+        self._watch_ns = config.watch_s * S
+        self._traps: dict[Trap, Any] = {}
+        self._broken: dict[Trap, Any] = {}
+        self._trade: Trade | None = None
+        self._quiet_until = 0
+        self._day = -1
+        self._trades_today = 0
+
+    # -- start ----------------------------------------------------------------------------------------------------
+    def on_start(self, market: Market) -> None:
+        """Choose the pair and set the first traps; note why where the run has nothing to trade on."""
+        pair = self._choose_pair(market)
+        if pair is None:
+            wanted = f"of {self.config.coin} " if self.config.coin else ""
+            market.note(f"idle: this run has no pair of a spot instrument and a perpetual {wanted}and a break cannot be validated without spot")
+            return
+        try:  # ask once for everything that will be asked for later
+            pair.basis(), pair.spot.volume(S), pair.perp.bars(QUARTER), pair.perp.above(1)
+        except StrategyError as error:
+            market.note(f"idle: {error}")
+            return
+        self._pair, self._perp, self._spec = pair, pair.perp, pair.perp.spec
+        self._tripwires = Tripwires(self.config, self._perp)
+        self._witness = SpotWitness(self.config, pair)
+        if not self._witness.by_flow:
+            market.note(f"{pair.spot.spec.id} carries no order flow: breaks are validated by its price instead")
+        for leg in (pair.spot, pair.perp):
+            self._await_gap(market, leg)
+        if self._perp.position():
+            market.after(self.config.max_hold_s * S, self._time_out)
+        market.every(self.config.rearm_s * S, self._rearm)
+        self._rearm(market, None)
+
+    def _choose_pair(self, market: Market) -> PairView | None:
+        coin = self.config.coin.upper()
+        return next((pair for pair in market.pairs if coin in ("", pair.perp.spec.base.upper())), None)
+
+    def _await_gap(self, market: Market, leg: InstrumentView) -> None:
+        try:
+            market.arm(leg.next_gap(), self._after_gap, leg)
+        except StrategyError:  # a recording without gaps has no stream of them
+            return
+
+    # -- traps ----------------------------------------------------------------------------------------------------
+    def _rearm(self, market: Market, _: Any) -> None:
+        """Compute the levels anew and move the traps, unless a trade or a pause makes traps useless now."""
+        now = market.now_ns
+        if now // D != self._day:
+            self._day, self._trades_today = now // D, 0
+        self._reconcile(market)
+        if self._trade is not None or now < self._quiet_until:
+            return
+        price = self._perp.last()
+        if self._trades_today >= self.config.max_trades_per_day or price is None or self._perp.bars(QUARTER).count < self.config.warmup_bars:
+            self._set_traps(market, {})
+            return
+        tripwires = self._tripwires
+        tripwires.refresh(now, price)
+        self._witness.anchor()
+        wanted = {(UP, cluster): self._trigger(UP, cluster) for cluster in tripwires.above(price)}
+        wanted |= {(DOWN, cluster): self._trigger(DOWN, cluster) for cluster in tripwires.below(price)}
+        self._set_traps(market, wanted)
+
+    def _set_traps(self, market: Market, wanted: dict[Trap, int]) -> None:
+        """Disarm what is no longer wanted and arm what is new; most levels stay the same from one time to the next."""
+        traps, broken, perp = self._traps, self._broken, self._perp
+        for trap in [trap for trap in traps if trap not in wanted]:
+            market.disarm(traps.pop(trap))
+        for trap in [trap for trap, back in broken.items() if trap not in wanted and market.now_ns - back.payload[1] > self._watch_ns]:
+            market.disarm(broken.pop(trap))
+        for trap, trigger in wanted.items():
+            if trap not in traps and trap not in broken:
+                traps[trap] = market.arm(perp.above(trigger) if trap[0] > 0 else perp.below(trigger), self._sprung, trap)
+
+    def _trigger(self, direction: int, cluster: Cluster) -> int:
+        edge = _edge(direction, cluster)
+        return edge + direction * max(1, int(edge * self.config.sweep_bps / BPS))
+
+    def _sprung(self, market: Market, hit: Any) -> None:
+        """A level was broken: follow where spot confirms, and wait for the price to come back."""
+        trap: Trap = hit.payload
+        del self._traps[trap]
+        self.tally["sprung"] += 1
+        if self._trade is not None or market.now_ns < self._quiet_until:
+            return
+        direction, cluster = trap
+        confirmed = self._witness.confirms(direction, self._trigger(direction, cluster))
+        if confirmed and self._follows:
+            self._follow(market, direction, cluster)
+        else:
+            self.tally[Skip.CONFIRMED if confirmed else Skip.UNCONFIRMED] += 1
+        if self._trade is None:
+            edge = _edge(direction, cluster)
+            inside = edge - direction * int(edge * self.config.return_bps / BPS)
+            condition = self._perp.below(inside) if direction > 0 else self._perp.above(inside)
+            self._broken[trap] = market.arm(condition, self._returned, (trap, market.now_ns, confirmed))
+
+    def _follow(self, market: Market, direction: int, cluster: Cluster) -> None:
+        """Trade with the break; the stop lies behind the whole level."""
+        price, trigger = self._perp.last(), self._trigger(direction, cluster)
+        if price is None or direction * (price - trigger) * BPS > trigger * self.config.max_chase_bps:
+            self.tally[Skip.CHASED] += 1
+            return
+        self._enter(market, direction, _edge(-direction, cluster), f"follow {source_names(cluster[2])}")
+
+    def _returned(self, market: Market, hit: Any) -> None:
+        """The price is back inside the level: the break has failed. Fade it if spot never confirmed it, and set the trap again."""
+        trap, since_ns, confirmed = hit.payload
+        del self._broken[trap]
+        if self._trade is not None or market.now_ns < self._quiet_until:
+            return
+        direction, cluster = trap
+        trigger = self._trigger(direction, cluster)
+        if self._fades and not confirmed and market.now_ns - since_ns <= self._watch_ns and not self._witness.confirms(direction, trigger):
+            extreme = self._perp.range_high(since_ns) if direction > 0 else self._perp.range_low(since_ns)
+            if extreme is not None:
+                self._enter(market, -direction, extreme, f"fade {source_names(cluster[2])}")
+        if self._trade is None:
+            self._traps[trap] = market.arm(self._perp.above(trigger) if direction > 0 else self._perp.below(trigger), self._sprung, trap)
+
+    def _after_gap(self, market: Market, hit: Any) -> None:
+        """Data are missing: rest, and begin anew from the levels as they are then."""
+        self._await_gap(market, hit.payload)
+        self._pause(market, self.config.gap_pause_s)
+
+    def _pause(self, market: Market, seconds: int) -> None:
+        """Take no notice of anything for a while, then set the traps anew."""
+        self._quiet_until = max(self._quiet_until, market.now_ns + seconds * S)
+        market.at(self._quiet_until, self._rearm)
+
+    # -- entry ----------------------------------------------------------------------------------------------------
+    def _enter(self, market: Market, side: int, behind: int, tag: str) -> None:
+        """Send an entry whose stop lies beyond the price `behind`, if the market is sane and the plan is worth it."""
+        objection = self._witness.objection()
+        plan = self._plan(market, side, behind) if objection is None else objection
+        if isinstance(plan, Skip):
+            self.tally[plan] += 1
+            return
+        lots, perp = plan.side * plan.lots, self._perp
+        if self.config.execution is Execution.LIMIT:
+            result = market.enter(perp, lots, stop=plan.stop, target=plan.target, limit=plan.entry, time_in_force=TimeInForce.IOC, tag=tag)
+        else:
+            result = market.enter(perp, lots, stop=plan.stop, target=plan.target, tag=tag)
+        if isinstance(result, Refused):
+            self.tally[Skip.REFUSED] += 1
+            self._pause(market, self.config.refusal_pause_s)
+            return
+        self._trade = Trade(plan, result)
+
+    def _plan(self, market: Market, side: int, behind: int) -> Plan | Skip:
+        perp, config, budget = self._perp, self.config, market.budget()
+        quote, atr = perp.quote(), perp.bars(QUARTER).atr(ATR_BARS)
+        if quote is None or atr is None or perp.position():
+            return Skip.TOO_SMALL
+        entry = quote[1] if side > 0 else quote[0]
+        if config.execution is Execution.LIMIT:
+            entry += side * config.limit_ticks
+        structure = side * (entry - behind) + int(entry * config.stop_buffer_bps / BPS)
+        return make_plan(
+            config, self._spec, side=side, entry=entry, structure=structure, atr=atr, equity=budget.equity, max_notional=budget.max_notional, risk=budget.risk
+        )
+
+    # -- the trade ------------------------------------------------------------------------------------------------
+    def on_fill(self, market: Market, order: Order, fill: Fill) -> None:
+        """Keep the trade's account; its clock starts with the first fill of the entry."""
+        trade = self._trade
+        if trade is None or fill.instrument != self._spec.id:
+            return
+        trade.cash -= fill.signed_lots * fill.price * self._spec.money_per_tick_lot + fill.fee
+        if order.client_order_id != trade.order.client_order_id:
+            return
+        first = not trade.lots
+        trade.lots += abs(fill.signed_lots)
+        trade.entered += abs(fill.signed_lots) * fill.price
+        if first:
+            self._opened(market, trade, fill.price)
+
+    def _opened(self, market: Market, trade: Trade, price: int) -> None:
+        self.tally["entered"] += 1
+        self._trades_today += 1
+        plan, config, perp = trade.plan, self.config, self._perp
+        trade.pending.append(market.after(config.max_hold_s * S, self._time_out, trade))
+        if config.breakeven_r > 0:
+            # at least half of the nearest stop beyond the new one, or the move would close the trade by noise
+            gain = max(abs(plan.entry - plan.stop) * config.breakeven_r, self._costs(price) + price * config.min_stop_bps / BPS / 2)
+            level = price + plan.side * ceil(gain)
+            if plan.side * (plan.target - level) > 0:
+                trade.pending.append(market.arm(perp.above(level) if plan.side > 0 else perp.below(level), self._to_breakeven))
+
+    def _costs(self, price: int) -> int:
+        """Return the move in ticks that pays for entering and leaving at market."""
+        return ceil(price * 2 * self._spec.taker_fee_ppm / PPM)
+
+    def _to_breakeven(self, market: Market, _: Any) -> None:
+        trade, price = self._trade, self._perp.last()
+        if trade is None or price is None:
+            return
+        side, average = trade.plan.side, trade.entered / trade.lots
+        stop = ceil(average) + self._costs(ceil(average)) if side > 0 else int(average) - self._costs(int(average))
+        if side * (price - stop) > 0:
+            market.protect(self._perp, stop=stop, target=trade.plan.target)
+
+    def _time_out(self, market: Market, timer: Any) -> None:
+        """Close the trade at market, and again until it is closed."""
+        if timer.payload is self._trade and self._perp.position() and isinstance(market.exit(self._perp, tag="time"), Refused):
+            market.after(EXIT_RETRY_NS, self._time_out, timer.payload)
+
+    def on_order_closed(self, market: Market, order: Order) -> None:
+        """An entry that found nothing ends the trade before it began; an exit that failed is sent again."""
+        trade = self._trade
+        if order.intent.reduce_only:
+            market.after(EXIT_RETRY_NS, self._time_out, trade)
+        elif trade is not None and order.client_order_id == trade.order.client_order_id and not trade.lots:
+            self._trade = None
+            self.tally["unfilled"] += 1
+
+    def on_flat(self, market: Market, instrument: InstrumentView) -> None:
+        """The trade is over: rest, longer after a loss, then set the traps anew."""
+        trade = self._trade
+        if trade is None or instrument.spec.id != self._spec.id:
+            return
+        for each in trade.pending:
+            market.disarm(each)
+        self._trade = None
+        won = trade.cash > 0
+        self.tally["won" if won else "lost"] += 1
+        self._pause(market, self.config.cooldown_s if won else self.config.loss_cooldown_s)
+
+    def _reconcile(self, market: Market) -> None:
+        """Notice a trade that ended without a word to this strategy: the Brain may close positions by itself."""
+        trade = self._trade
+        if trade is not None and not self._perp.position() and (trade.lots or trade.order.status.is_final):
+            self.on_flat(market, self._perp)
+
+
+def _edge(direction: int, cluster: Cluster) -> int:
+    """Return the end of a cluster that a break in `direction` passes last."""
+    return cluster[1] if direction > 0 else cluster[0]
