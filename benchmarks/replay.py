@@ -220,7 +220,7 @@ def show(record: Mapping[str, Any], console: Console) -> None:
             note = "its book takes a print for both sides until the next quote"
             console.print(f"* {engine['engine']}: {at_print} of {engine['fills']} fills at the last print: {note}")
     for name, reason in record["not_measured"].items():
-        console.print(f"not measured: {name}: {reason}", markup=False)
+        console.print(f"not measured: {reason if reason.startswith(name) else f'{name}: {reason}'}", markup=False)
 
 
 def parser() -> argparse.ArgumentParser:
