@@ -16,6 +16,10 @@ TICKS = 4
 """Looks per time limit."""
 
 
+class _Hung(BaseException):
+    """Raised inside the hanging code; no Exception, so that `except Exception` in a plugin does not swallow it."""
+
+
 class Watchdog:
     """Use as a context manager around Engine.run."""
 
@@ -28,6 +32,7 @@ class Watchdog:
         self._done = threading.Event()
         self._thread: threading.Thread | None = None
         self._before: object = None
+        self._error: CallbackHung | None = None
 
     def __enter__(self) -> "Watchdog":
         if threading.current_thread() is threading.main_thread():
@@ -45,6 +50,8 @@ class Watchdog:
             signal.signal(signal.SIGALRM, self._before)  # type: ignore[arg-type]
         else:
             self._thread.join()
+        if kind is _Hung and self._error is not None:
+            raise self._error from error
 
     def _hangs(self) -> bool:
         """Whether the same callback has been running for the whole time limit."""
@@ -54,28 +61,19 @@ class Watchdog:
             self._ticks = 0
             return False
         self._ticks += 1
-        return self._ticks >= TICKS
-
-    def _error(self) -> CallbackHung:
-        desk = self._engine.active
-        return CallbackHung(desk.phase, f"a callback of strategy {desk.strategy_id!r} did not return within {self._timeout_s:g} s; the replay was aborted")
+        if self._ticks < TICKS:
+            return False
+        desk = engine.active
+        text = f"a callback of strategy {desk.strategy_id!r} did not return within {self._timeout_s:g} s; the run was aborted"
+        self._error = CallbackHung(desk.phase, text)
+        return True
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         if self._hangs():
-            raise self._error()
+            raise _Hung
 
     def _watch(self, thread: int) -> None:
         while not self._done.wait(self._timeout_s / TICKS):
             if self._hangs():
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_argumentless(self._error())))
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Hung))
                 return
-
-
-def _argumentless(error: CallbackHung) -> type[CallbackHung]:
-    """Make a class that needs no arguments: the interpreter makes the exception itself in the other thread."""
-
-    class Hung(CallbackHung):
-        def __init__(self) -> None:
-            super().__init__(error.plugin, error.reason)
-
-    return Hung

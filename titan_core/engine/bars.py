@@ -5,7 +5,7 @@ Numerators are exact integers; a float appears only in the last step, in the sam
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from titan_core.model.units import MIN
 from titan_core.tape.columns import view
 from titan_core.tape.index import dense_bars, prefix_sum
 from titan_core.tape.tape import Stream, Tape
+
+if TYPE_CHECKING:
+    from titan_core.engine.history import GrowingBars
 
 WORD = (1 << 64) - 1
 
@@ -102,7 +105,7 @@ class BarsAsOf:
 
     __slots__ = ("_table", "count")
 
-    def __init__(self, table: BarTable, now_ns: int, timeframe_ns: int, started: bool) -> None:
+    def __init__(self, table: "BarTable | GrowingBars", now_ns: int, timeframe_ns: int, started: bool) -> None:
         """Count the bars that have closed; none before the first trade was seen."""
         self._table = table
         self.count = max(0, min(now_ns // timeframe_ns - table.base, table.size)) if started else 0

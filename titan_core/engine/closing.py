@@ -7,6 +7,7 @@ from titan_core.engine.account import NOBODY
 from titan_core.engine.matching import WorkingOrder
 from titan_core.engine.phases import PhaseBook, ServiceDesk
 from titan_core.hookspecs import Handover
+from titan_core.model.fill import Transfer
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
 from titan_core.model.order import Approved, Check, Intent
 from titan_core.model.units import BPS
@@ -117,7 +118,7 @@ class Closing:
         offer = Handover(giver.id, positions)
         for taker in takers:
             keep_bps = self._share_that_fits(taker, held)
-            if taker.broken or keep_bps <= 0 or not taker.binding.adopt(offer):
+            if taker.broken or keep_bps <= 0 or not self._accepts(taker, offer):
                 continue
             if keep_bps >= BPS:
                 for k in held:
@@ -128,6 +129,15 @@ class Closing:
                 self.reduce(k, lots - lots * keep_bps // BPS, "hand-over")
             return True
         return False
+
+    def _accepts(self, taker: PhaseBook, offer: Handover) -> bool:
+        try:
+            return taker.binding.adopt(offer)
+        except Exception as error:  # a plugin may raise anything; it then has not accepted
+            if getattr(error, "aborts", False):
+                raise
+            self._engine.record.note(self._engine.now, BRAIN, f"phase {taker.id} could not answer an offer: {error}")
+            return False
 
     def is_reducing(self, book: PhaseBook) -> bool:
         """Whether a closing order for one of the phase's positions is on its way."""
@@ -154,7 +164,8 @@ class Closing:
 
     def _move(self, k: int, giver: PhaseId, taker: PhaseBook) -> None:
         engine = self._engine
-        engine.account.transfer(k, taker.slot, engine.value2(k))
+        value2 = engine.value2(k)
+        engine.account.transfer(k, taker.slot, value2)
         self._governor.exposure.lease[k] = taker.slot
         protection = engine.venue.protection.get(k)
         desk = taker.desks[0] if taker.desks else ServiceDesk(taker.id, taker.slot, taker)
@@ -162,5 +173,4 @@ class Closing:
             protection.desk = desk
             if protection.target_order is not None:
                 protection.target_order.desk = desk
-        instrument = engine.layout.instruments[k].id
-        engine.record.note(engine.now, BRAIN, f"hand-over of {instrument} {engine.account.lots[k]} lots from {giver} to {taker.id}")
+        engine.record.handed_over(Transfer(engine.now, engine.layout.instruments[k].id, giver, taker.id, engine.account.lots[k], value2))

@@ -123,7 +123,12 @@ class BrainGovernor:
 
     def fault(self, desk: Any, error: Exception) -> None:
         """Quarantine the phase of a strategy that raised: its positions are closed, the other phases go on."""
-        book = self.books[desk.slot]
+        self._quarantine(self.books[desk.slot], error)
+        self.settle()
+
+    def _quarantine(self, book: PhaseBook, error: Exception) -> None:
+        if getattr(error, "aborts", False):
+            raise error
         if book.broken:
             return
         book.broken = f"{type(error).__name__}: {error}"
@@ -131,7 +136,7 @@ class BrainGovernor:
             each.open = False
         self.engine.record.note(self.engine.now, BRAIN, f"phase {book.id} is in quarantine: {book.broken}")
         self.fire(Trigger.FAULT, book)
-        self.settle()
+        self._again = True
 
     def panic(self, reason: str) -> None:
         """Begin the emergency: the gate shuts before anything else is thought about."""
@@ -304,8 +309,13 @@ class BrainGovernor:
         assert book is not None
         book.base2, book.level = self.phase_equity2(book), DayLoss.NONE
         book.activations += 1
-        book.binding.activated()
-        book.desks = [Desk(self.engine, book.id, book.slot, strategy, book.activations) for strategy in book.binding.create()]
+        try:
+            book.binding.activated()
+            strategies = book.binding.create()
+        except Exception as error:  # a plugin may raise anything; only this phase pays for it
+            self._quarantine(book, error)
+            return
+        book.desks = [Desk(self.engine, book.id, book.slot, strategy, book.activations) for strategy in strategies]
         for desk in book.desks:
             desk.call(desk.strategy.on_start)
 
@@ -314,7 +324,10 @@ class BrainGovernor:
         for desk in book.desks:
             desk.retire()
         if not book.broken:
-            book.binding.deactivated()
+            try:
+                book.binding.deactivated()
+            except Exception as error:
+                self._quarantine(book, error)
 
     def _disable_phases(self) -> None:
         for book in self.books:

@@ -57,6 +57,7 @@ class Segment:
 
 Place = tuple[int, int]
 """(segment, row in it)."""
+Bar = tuple[int, int, int, int, int, int]
 
 
 class TradeHistory:
@@ -87,7 +88,7 @@ class TradeHistory:
             size = signed if signed > 0 else -signed
             signed_sum += signed
             lots_sum += size
-            notional_sum = notional_sum + size * price & WORD
+            notional_sum = (notional_sum + size * price) & WORD
             add_signed_sum(signed_sum)
             add_lots_sum(lots_sum)
             add_notional_sum(notional_sum)
@@ -149,7 +150,7 @@ class TradeHistory:
     def notional_after(self, ts: int) -> int:
         """Return Σ lots × price of all trades later than `ts`; exact below 2^64."""
         i, row = self.after(ts)
-        return self._segments[-1].notional_sum[-1] - self._segments[i].notional_sum[row] & WORD
+        return (self._segments[-1].notional_sum[-1] - self._segments[i].notional_sum[row]) & WORD
 
     def highest(self, first: Place, end: Place) -> int | None:
         """Return the highest price of [first, end), or None where it is empty."""
@@ -183,11 +184,14 @@ class TradeHistory:
             sold -= int(inside[inside < 0].sum())
         return bought, sold
 
-    def bar(self, first: Place, end: Place) -> tuple[int, int, int, int, int, int]:
-        """Return (open, high, low, close, volume, delta) of the trades [first, end), which must not be empty."""
-        (segment, a, _, _), (last, _, b, _) = (parts := self._parts(first, end))[0], parts[-1]
-        high, low = self.highest(first, end), self.lowest(first, end)
-        assert high is not None and low is not None
+    def bar(self, first: Place, end: Place) -> Bar | None:
+        """Return (open, high, low, close, volume, delta) of the trades [first, end), or None where there is none."""
+        parts = self._parts(first, end)
+        if not parts:
+            return None
+        (segment, a, _, _), (last, _, b, _) = parts[0], parts[-1]
+        high = max(s.top if whole else s.extreme(max, s.tops, x, y) for s, x, y, whole in parts)
+        low = min(s.bottom if whole else s.extreme(min, s.bottoms, x, y) for s, x, y, whole in parts)
         volume, delta = last.lots_sum[b] - segment.lots_sum[a], last.signed_sum[b] - segment.signed_sum[a]
         return segment.price[a], high, low, last.price[b - 1], volume, delta
 
@@ -206,11 +210,12 @@ class GrowingBars:
         self._atr: dict[int, list[float]] = {}
         self._swings: dict[tuple[int, bool], tuple[list[int], int]] = {}
 
-    def _add(self, o: int, h: int, low: int, c: int, volume: int, delta: int) -> None:
-        for column, value in ((self.o, o), (self.h, h), (self.l, low), (self.c, c), (self.volume, volume), (self.delta, delta)):
+    def _add(self, bar: Bar) -> None:
+        for column, value in zip((self.o, self.h, self.l, self.c, self.volume, self.delta), bar, strict=True):
             column.append(value)
+        c = bar[3]
         self.sums.append(self.sums[-1] + c)
-        self.squares.append(self.squares[-1] + c * c & WORD)
+        self.squares.append((self.squares[-1] + c * c) & WORD)
         self.size += 1
 
     def atr(self, length: int) -> list[float]:
@@ -261,11 +266,11 @@ class TradeBars(GrowingBars):
             return
         edges = range(self.next_ns, now_ns // length * length + 1, length)
         for a, b in pairwise(history.after(edge - 1) for edge in edges):
-            if a < b and (bar_rows := history._parts(a, b)):
-                self._add(*history.bar(a, b))
-            else:
+            bar = history.bar(a, b)
+            if bar is None:
                 close = self.c[-1]
-                self._add(close, close, close, close, 0, 0)
+                bar = (close, close, close, close, 0, 0)
+            self._add(bar)
         self.next_ns = edges[-1]
 
 
@@ -287,4 +292,4 @@ class MinuteBars(GrowingBars):
         self.base = m.base // length
         for bar in range(self.base + self.size, now_ns // self.timeframe_ns):
             a, b = max(0, bar * length - m.base), (bar + 1) * length - m.base
-            self._add(m.o[a], max(m.h[a:b]), min(m.l[a:b]), m.c[b - 1], sum(m.volume[a:b]), sum(m.delta[a:b]))
+            self._add((m.o[a], max(m.h[a:b]), min(m.l[a:b]), m.c[b - 1], sum(m.volume[a:b]), sum(m.delta[a:b])))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.model.enums import OrderType
-from titan_core.model.units import BPS, ceil_div
+from titan_core.model.fill import Charge
+from titan_core.model.units import BPS, Money, ceil_div
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -53,7 +54,7 @@ class Liquidator:
             closed = abs(lots) - abs(engine.account.lots[k])
             fee = ceil_div(closed * engine.account.units[k] * price2 * instruments[k].liquidation_fee_bps, 2 * BPS)
             engine.account.charge(slot, fee)
-            engine.record.charged(engine.now, instruments[k].id, fee)
+            engine.record.charged(Charge(engine.now, instruments[k].id, engine.phase_of(slot), Money(fee)))
         self._busy = False
         self.watch()
         engine.governor.settle()

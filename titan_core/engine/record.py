@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from titan_core.model.fill import Fill, FundingPayment
+from titan_core.model.fill import Charge, Fill, FundingPayment, Transfer
 from titan_core.model.order import Approved, Refused
 
 Entry = tuple[Any, ...]
@@ -23,7 +23,8 @@ class Record:
     cash_after: list[int] = field(factory=list)
     """Account cash after each fill, in step with `fills`."""
     funding: list[FundingPayment] = field(factory=list)
-    charges: list[tuple[int, str, int]] = field(factory=list)
+    bookings: list[Fill | FundingPayment | Charge | Transfer] = field(factory=list)
+    """Everything that the ledger books, in order."""
 
     def approved(self, ts_ns: int, approved: Approved) -> None:
         """Note an intent that was approved, with the size that was sent."""
@@ -40,6 +41,7 @@ class Record:
     def fill(self, fill: Fill, cash: int) -> None:
         """Note an execution and the cash after it."""
         self.fills.append(fill)
+        self.bookings.append(fill)
         self.cash_after.append(cash)
         f = fill
         self.entries.append(("fill", f.ts_ns, f.client_order_id, f.instrument, f.signed_lots, f.price, f.fee, f.liquidity.value, cash))
@@ -51,13 +53,20 @@ class Record:
     def paid(self, payment: FundingPayment) -> None:
         """Note a settlement of funding."""
         self.funding.append(payment)
+        self.bookings.append(payment)
         p = payment
         self.entries.append(("funding", p.ts_ns, p.instrument, p.signed_lots, p.mark, p.rate_e8, p.amount))
 
-    def charged(self, ts_ns: int, instrument: str, fee: int) -> None:
-        """Note a fee that belongs to no execution: that of a liquidation."""
-        self.charges.append((ts_ns, instrument, fee))
-        self.entries.append(("charged", ts_ns, instrument, fee))
+    def charged(self, charge: Charge) -> None:
+        """Note a fee that belongs to no execution."""
+        self.bookings.append(charge)
+        self.entries.append(("charged", charge.ts_ns, charge.instrument, charge.phase, charge.fee))
+
+    def handed_over(self, transfer: Transfer) -> None:
+        """Note a position that moved from one phase to another."""
+        self.bookings.append(transfer)
+        t = transfer
+        self.entries.append(("handed_over", t.ts_ns, t.instrument, t.signed_lots, t.giver, t.taker, t.mark2))
 
     def chart(self, ts_ns: int, trigger: str, source: str, destination: str, guards: tuple[tuple[str, int], ...]) -> None:
         """Note a transition of the Brain's chart with the guard values behind it."""

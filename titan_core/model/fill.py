@@ -1,4 +1,4 @@
-"""Fills and funding payments: the facts that the ledger is made of."""
+"""Fills, funding payments, charges and transfers: the facts that the ledger is made of."""
 
 from attrs import frozen
 
@@ -34,3 +34,25 @@ class FundingPayment:
     mark: int
     rate_e8: int
     amount: Money
+
+
+@frozen
+class Charge:
+    """A fee that belongs to no execution, such as that of a liquidation. Positive when we pay."""
+
+    ts_ns: int
+    instrument: InstrumentId
+    phase: PhaseId
+    fee: Money
+
+
+@frozen
+class Transfer:
+    """A position that moved from one phase to another at its present value; `mark2` is twice the price in ticks."""
+
+    ts_ns: int
+    instrument: InstrumentId
+    giver: PhaseId
+    taker: PhaseId
+    signed_lots: int
+    mark2: int

@@ -1,0 +1,554 @@
+"""The per-event form, for paper and live: one step of plain Python per market event, cheap while nothing is due.
+
+It takes in what the reference takes in and decides what the reference decides, but looks at nothing that cannot be due. Each searched column keeps
+its armed levels in two heaps, and an event is compared with the nearest level of each side only. A resting order is such a level too: no trade
+short of its price and no quote of the other side short of it can execute it. A bound keeps its running sum and is looked at when its price has changed.
+
+The caller makes times unique and increasing. Events of a basis stream are worked out here, right after the quote that causes them.
+"""
+
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+from titan_core.engine.bars import BarsAsOf
+from titan_core.engine.conditions import BOUND, FLOW, REST, TRAIL, Bound, Condition
+from titan_core.engine.core import Engine, Governor
+from titan_core.engine.history import SEGMENT_ROWS, GrowingBars, MinuteBars, TradeBars, TradeHistory
+from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.errors import StrategyError, TapeError
+from titan_core.model.enums import StreamKind
+from titan_core.model.units import MIN, NEVER, D, S, share
+from titan_core.tape.columns import SPECS
+from titan_core.tape.tape import Tape, tick_units
+
+Values = tuple[Any, ...]
+Handler = Callable[[int, Values], None]
+BID, ASK, MID2 = 0, 1, 2
+
+
+class _Side:
+    """The armed levels of one column in one direction; `near[slot]` always holds the nearest of them."""
+
+    __slots__ = ("column", "dead", "heap", "near", "sign", "slot")
+
+    def __init__(self, near: list[int], column: int, rising: bool) -> None:
+        self.near = near
+        self.column = column
+        self.sign = 1 if rising else -1
+        self.slot = 2 * column + (0 if rising else 1)
+        self.heap: list[tuple[int, int, Condition]] = []
+        self.dead = 0
+
+    def push(self, condition: Condition) -> None:
+        heap = self.heap
+        heappush(heap, (condition.level * self.sign, condition.seq, condition))
+        if heap[0][1] == condition.seq:
+            self.near[self.slot] = condition.level
+
+    def drop(self, condition: Condition) -> None:
+        """Take note that a condition was disarmed. It stays in the heap until it comes up or the dead are too many."""
+        heap = self.heap
+        self.dead += 1
+        if self.dead > 64 and 2 * self.dead > len(heap):
+            heap[:] = [entry for entry in heap if entry[2].alive and entry[2].seq == entry[1]]
+            heapify(heap)
+            self.dead = 0
+        self.refresh()
+
+    def refresh(self) -> None:
+        heap = self.heap
+        while heap and not (heap[0][2].alive and heap[0][2].seq == heap[0][1]):
+            heappop(heap)
+        self.near[self.slot] = (heap[0][0] if heap else NEVER) * self.sign
+
+    def take(self, value: int, due: list[Condition]) -> None:
+        """Move the conditions that `value` reaches to `due`."""
+        heap, key = self.heap, value * self.sign
+        if not heap or heap[0][0] > key:
+            return
+        while heap and heap[0][0] <= key:
+            _, seq, condition = heappop(heap)
+            if condition.alive and condition.seq == seq:
+                due.append(condition)
+        self.refresh()
+
+
+class _Watch:
+    """An armed bound: its running sum and the sum at or below which it is due."""
+
+    __slots__ = ("bound", "condition", "floor", "total")
+
+    def __init__(self, condition: Condition, total: int) -> None:
+        self.condition = condition
+        self.bound: Bound = condition.extra
+        self.total = total
+        self.floor = self.lowest()
+
+    def lowest(self) -> int:
+        b = self.bound
+        return max(b.low, b.peak - share(b.peak, b.bps) - b.strict) if b.bps > 0 else b.low
+
+
+class _Leg:
+    """One instrument of an armed bound."""
+
+    __slots__ = ("known", "seen", "watch", "weight")
+
+    def __init__(self, watch: _Watch, weight: int, known: int) -> None:
+        self.watch = watch
+        self.weight = weight
+        self.known = known
+        self.seen: int | None = None
+        """The value last looked at; None before the first event, which is looked at even where it changes nothing."""
+
+    def moved(self, value: int) -> bool:
+        """Take in a new value; returns whether the bound is due."""
+        watch = self.watch
+        bound = watch.bound
+        total = watch.total = watch.total + self.weight * (value - self.known)
+        self.known = self.seen = value
+        if total > bound.peak:
+            bound.peak = total
+            watch.floor = watch.lowest()
+        return total <= watch.floor or total >= bound.high
+
+
+class PerEvent(Engine):
+    """Event by event. `warm` what is history, `start`, then call `on_event` for each event, `advance` when the market is silent, `finish`."""
+
+    form = "per-event"
+    on_event: Callable[[int, int, Values], None]
+    """`on_event(ts_ns, rank, values)` takes in one event: `values` are the raw columns after `ts`. Raises TapeError unless `ts_ns` is later than the
+    event before and no earlier than the time advanced to. Basis events are not fed."""
+
+    def __init__(
+        self, layout: Layout, governor: Governor, *, cash: int, slots: int, latency_ns: int = 5_000_000, slippage_ticks: int = 0, history_ns: int = 2 * D,
+        segment_rows: int = SEGMENT_ROWS,
+    ) -> None:  # fmt: skip
+        """Prepare a run over the streams of `layout`. Trades are kept for `history_ns`; a look-up that reaches back further raises StrategyError."""
+        super().__init__(layout, governor, cash=cash, slots=slots, latency_ns=latency_ns, slippage_ticks=slippage_ticks)
+        count = len(layout.keys)
+        self._history_ns = history_ns
+        self._started = False
+        self._floor = -NEVER
+        self._state: list[Values | None] = [None] * count
+        self._seen_at: list[int | None] = [None] * count
+        self._names = [{name: i for i, name in enumerate(list(SPECS[kind].raw)[1:])} for _, kind in layout.keys]
+        self._near: list[list[int]] = [[NEVER, -NEVER] * max(1, len(SPECS[kind].searched)) for _, kind in layout.keys]
+        self._sides: list[list[_Side]] = [[] for _ in range(count)]
+        self._side_of: dict[tuple[int, int, bool], _Side] = {}
+        self._others: list[list[Condition]] = [[] for _ in range(count)]
+        self._legs: list[list[_Leg]] = [[] for _ in range(count)]
+        self._trades = {rank: TradeHistory(history_ns, segment_rows) for rank, (_, kind) in enumerate(layout.keys) if kind is StreamKind.TRADE}
+        self._bars: dict[tuple[int, int], TradeBars | MinuteBars] = {}
+        self._derived: list[list[Callable[[int], None]]] = [[] for _ in range(count)]
+        for pair in layout.pairs:
+            rank = layout.ranks.get((pair.perp, StreamKind.BASIS), NO_STREAM)
+            if rank != NO_STREAM:
+                self._derive(rank, pair.spot, pair.perp)
+        self._handlers = [self._handler(rank, kind) for rank, (_, kind) in enumerate(layout.keys)]
+        self.on_event = self._dispatcher()
+
+    # -- what the driver calls ------------------------------------------------------------------------------------
+    def warm(self, ts_ns: int, rank: int, values: Values) -> None:
+        """Take in an event of the time before the start: look-ups will see it."""
+        if self._started:
+            raise TapeError("history must be fed before the start")
+        self.on_event(ts_ns, rank, values)
+
+    def start(self, now_ns: int) -> "PerEvent":
+        """Start the strategies as of `now_ns`; the first event must be later."""
+        if self._started or now_ns < self.now:
+            raise TapeError(f"cannot start at {now_ns}: " + ("the run has started" if self._started else f"history reaches to {self.now}"))
+        self._started = True
+        self.now = now_ns
+        self._floor = now_ns + 1
+        self.on_event = self._dispatcher()
+        self._begin()
+        return self
+
+    def advance(self, ts_ns: int) -> None:
+        """Run the timers up to and including `ts_ns` while no event comes. Events at `ts_ns` itself may still follow."""
+        self._run_timers(ts_ns)
+        if ts_ns > self.now:
+            self.now = ts_ns
+
+    def finish(self, ts_ns: int) -> "PerEvent":
+        """End the run at `ts_ns`."""
+        self.advance(ts_ns)
+        return self
+
+    # -- the way of one event -------------------------------------------------------------------------------------
+    def _dispatcher(self) -> Callable[[int, int, Values], None]:
+        """Make `on_event`: a closure over what it needs, because attributes cost more than the comparisons."""
+        engine, handlers, timers, run_timers = self, self._handlers, self._timers, self._run_timers
+        floor = self._floor
+
+        def on_event(ts_ns: int, rank: int, values: Values) -> None:
+            nonlocal floor
+            if ts_ns < floor or ts_ns < engine.now:
+                raise TapeError(f"event of stream {rank} at {ts_ns} is not later than {max(floor - 1, engine.now)}, which has been processed; make times unique")
+            floor = ts_ns + 1
+            if timers and timers[0][0] <= ts_ns:
+                run_timers(ts_ns)
+            engine.now = ts_ns
+            handlers[rank](ts_ns, values)
+
+        return on_event
+
+    def _run_timers(self, ts_ns: int) -> None:
+        timers = self._timers
+        while timers and timers[0][0] <= ts_ns:
+            self.now = timers[0][0]
+            self.events += 1
+            self._run_timer(self.now)
+
+    def _handler(self, rank: int, kind: StreamKind) -> Handler:
+        if kind is StreamKind.QUOTE:
+            return self._quotes(rank)
+        if kind is StreamKind.TRADE:
+            return self._prints(rank)
+        if kind is StreamKind.DEPTH:
+            return self._books(rank)
+        if kind is StreamKind.BASIS:
+            return self._refuse
+        return self._numbers(rank, SPECS[kind].searched[0])
+
+    def _quotes(self, rank: int) -> Handler:
+        state, seen_at, near, legs = self._state, self._seen_at, self._near[rank], self._legs[rank]
+        derived, settle = self._derived[rank], self._levels_due
+        by_bid = any(self._values[k][:2] == (rank, BID) for k in range(len(self.layout.instruments)))
+
+        def on_quote(ts_ns: int, values: Values) -> None:
+            state[rank] = values
+            seen_at[rank] = ts_ns
+            bid, ask = values[0], values[1]
+            mid2 = bid + ask
+            due: list[Condition] | None = None
+            if legs:
+                value = bid if by_bid else mid2
+                for leg in legs:
+                    if leg.seen != value and leg.moved(value):
+                        due = [leg.watch.condition] if due is None else [*due, leg.watch.condition]
+            if due or bid >= near[0] or bid <= near[1] or ask >= near[2] or ask <= near[3] or mid2 >= near[4] or mid2 <= near[5]:
+                settle(rank, (bid, ask, mid2), due)
+            for step in derived:
+                step(mid2)
+
+        return on_quote
+
+    def _prints(self, rank: int) -> Handler:
+        state, seen_at, near, others = self._state, self._seen_at, self._near[rank], self._others[rank]
+        append, settle = self._trades[rank].append, self._trade_due
+
+        def on_trade(ts_ns: int, values: Values) -> None:
+            state[rank] = values
+            seen_at[rank] = ts_ns
+            price, signed = values
+            append(ts_ns, price, signed)
+            if others or price >= near[0] or price <= near[1]:
+                settle(rank, price, signed)
+
+        return on_trade
+
+    def _books(self, rank: int) -> Handler:
+        state, seen_at = self._state, self._seen_at
+
+        def on_depth(ts_ns: int, values: Values) -> None:
+            state[rank] = values
+            seen_at[rank] = ts_ns
+
+        return on_depth
+
+    def _numbers(self, rank: int, column: str) -> Handler:
+        """Make the handler of a stream with one searched column."""
+        state, seen_at, near, legs = self._state, self._seen_at, self._near[rank], self._legs[rank]
+        settle, place = self._levels_due, self._names[rank][column]
+
+        def on_number(ts_ns: int, values: Values) -> None:
+            state[rank] = values
+            seen_at[rank] = ts_ns
+            value = values[place]
+            due = [leg.watch.condition for leg in legs if leg.seen != value and leg.moved(value)] if legs else None
+            if due or value >= near[0] or value <= near[1]:
+                settle(rank, (value,), due)
+
+        return on_number
+
+    def _refuse(self, ts_ns: int, values: Values) -> None:
+        raise TapeError("events of a basis stream follow from quotes; they are not fed")
+
+    def _derive(self, rank: int, spot: Any, perp: Any) -> None:
+        """Work out a basis stream from the quotes of its legs."""
+        layout, state, seen_at, near, settle = self.layout, self._state, self._seen_at, self._near[rank], self._levels_due
+        spot_unit, perp_unit = tick_units(layout.instruments[layout.place[spot]], layout.instruments[layout.place[perp]])
+        s2 = p2 = 0
+
+        def step() -> None:
+            if s2 and p2:
+                value = max(-(2**31), min(2**31 - 1, (p2 - s2) * 10_000_000 // s2))
+                state[rank] = (value,)
+                seen_at[rank] = self.now
+                if value >= near[0] or value <= near[1]:
+                    settle(rank, (value,), None)
+
+        def spot_quoted(mid2: int) -> None:
+            nonlocal s2
+            s2 = mid2 * spot_unit
+            step()
+
+        def perp_quoted(mid2: int) -> None:
+            nonlocal p2
+            p2 = mid2 * perp_unit
+            step()
+
+        self._derived[layout.ranks[spot, StreamKind.QUOTE]].append(spot_quoted)
+        self._derived[layout.ranks[perp, StreamKind.QUOTE]].append(perp_quoted)
+
+    # -- what is due ----------------------------------------------------------------------------------------------
+    def _levels_due(self, rank: int, values: tuple[int, ...], due: list[Condition] | None) -> None:
+        """Run what an event of any stream but trades reaches, together with the bounds that it has moved (`due`)."""
+        due = due or []
+        for side in self._sides[rank]:
+            side.take(values[side.column], due)
+        for condition in due:
+            if condition.kind == REST:  # a quote of the other side has reached it
+                condition.state = (condition.extra.leaves_lots, 0)
+        if due:
+            self._run(rank, due)
+
+    def _trade_due(self, rank: int, price: int, signed: int) -> None:
+        """Run what a trade reaches."""
+        reached: list[Condition] = []
+        for side in self._sides[rank]:
+            side.take(price, reached)
+        due = []
+        for condition in reached:
+            if condition.kind != REST or self._executes(condition, price, signed):
+                due.append(condition)
+            else:
+                self._side(rank, 0, condition.rising).push(condition)
+        if self._others[rank]:
+            self._follow(rank, price, due)
+        if due:
+            self._run(rank, due)
+
+    def _executes(self, rest: Condition, price: int, signed: int) -> bool:
+        """Whether a trade at or beyond the limit of a resting order executes it; else it has shortened the queue."""
+        order = rest.extra
+        if price != rest.level:
+            rest.state = (order.leaves_lots, 0)
+            return True
+        if signed * order.sign >= 0:
+            return False
+        size = abs(signed)
+        if size > order.queue:
+            rest.state = (min(size - order.queue, order.leaves_lots), 0)
+            return True
+        order.queue -= size
+        return False
+
+    def _follow(self, rank: int, price: int, due: list[Condition]) -> None:
+        """Move trailing stops along and measure order flow."""
+        trades, now, expired = self._trades[rank], self.now, []
+        for c in self._others[rank]:
+            if c.kind == FLOW:
+                if now > c.until_ns:
+                    expired.append(c)
+                    continue
+                total = trades.signed_after(now - c.window)
+                if total >= c.level if c.rising else total <= c.level:
+                    due.append(c)
+            elif c.state is None or (price > c.state if c.rising else price < c.state):
+                c.state = price
+            elif price <= c.state - c.window if c.rising else price >= c.state + c.window:
+                due.append(c)
+        for c in expired:
+            self._others[rank].remove(c)
+
+    def _run(self, rank: int, due: list[Condition]) -> None:
+        """Fire what is due, in the order of arming. What has been executed in part stays armed."""
+        self.events += 1
+        if len(due) > 1:
+            due.sort(key=_by_arming)
+        for condition in due:
+            if not condition.alive:
+                continue
+            if condition.kind != REST:
+                self._forget(condition)
+            self._fire(condition)
+            if condition.kind == REST and condition.alive:
+                self._rest_side(rank, condition).push(condition)
+
+    # -- arming ---------------------------------------------------------------------------------------------------
+    def _side(self, rank: int, column: int, rising: bool) -> _Side:
+        side = self._side_of.get((rank, column, rising))
+        if side is None:
+            side = self._side_of[rank, column, rising] = _Side(self._near[rank], column, rising)
+            self._sides[rank].append(side)
+        return side
+
+    def _rest_side(self, rank: int, condition: Condition) -> _Side:
+        """Return where a resting order waits on a stream: the last price, or the quote of the other side."""
+        if rank == condition.rank:
+            return self._side(rank, 0, condition.rising)
+        return self._side(rank, BID if condition.rising else ASK, condition.rising)
+
+    def _arm(self, condition: Condition) -> None:
+        kind, rank = condition.kind, condition.rank
+        if kind == BOUND:
+            self._arm_sum(condition)
+        elif kind == REST:
+            quotes = self.layout.rank(condition.extra.k, StreamKind.QUOTE)
+            for stream in (rank, quotes):
+                self._rest_side(stream, condition).push(condition)
+        elif kind == TRAIL or kind == FLOW:
+            if kind == FLOW:
+                self._check_window(condition.window)
+            condition.state = None
+            self._others[rank].append(condition)
+        else:
+            self._side(rank, condition.column, condition.rising).push(condition)
+
+    def _arm_sum(self, condition: Condition) -> None:
+        bound: Bound = condition.extra
+        legs = []
+        for k, weight in bound.weights.items():
+            rank, _, factor = self._values[k]
+            legs.append((rank, weight * factor, self.value2(k) // factor))
+        watch = _Watch(condition, bound.const + sum(weight * value for _, weight, value in legs))
+        for rank, weight, value in legs:
+            self._legs[rank].append(_Leg(watch, weight, value))
+
+    def _disarm(self, condition: Condition) -> None:
+        kind, rank = condition.kind, condition.rank
+        if kind == REST:
+            for stream in (rank, self.layout.rank(condition.extra.k, StreamKind.QUOTE)):
+                self._rest_side(stream, condition).drop(condition)
+        elif kind in (BOUND, TRAIL, FLOW):
+            self._forget(condition)
+        else:
+            self._side(rank, condition.column, condition.rising).drop(condition)
+
+    def _forget(self, condition: Condition) -> None:
+        """Take a condition that is not in a heap off its lists."""
+        if condition.kind == BOUND:
+            for k in condition.extra.weights:
+                legs = self._legs[self._values[k][0]]
+                legs[:] = [leg for leg in legs if leg.watch.condition is not condition]
+        elif condition.kind in (TRAIL, FLOW) and condition in self._others[condition.rank]:
+            self._others[condition.rank].remove(condition)
+
+    def bound_peak(self, condition: Condition) -> int:
+        """See Engine.bound_peak: it is kept up to date."""
+        bound: Bound = condition.extra
+        return bound.peak
+
+    # -- look-ups -------------------------------------------------------------------------------------------------
+    def quote(self, k: int) -> tuple[int, int, int, int] | None:
+        """See Engine.quote."""
+        rank = self.layout.rank(k, StreamKind.QUOTE)
+        return self._state[rank] if rank != NO_STREAM else None  # type: ignore[return-value]
+
+    def depth(self, k: int, asks: bool) -> list[tuple[int, int]]:
+        """See Engine.depth."""
+        rank = self.layout.rank(k, StreamKind.DEPTH)
+        values = self._state[rank] if rank != NO_STREAM else None
+        if values is None:
+            return []
+        bids, bid_lots, ask_prices, ask_lots = values
+        return list(zip(ask_prices, ask_lots, strict=True) if asks else zip(bids, bid_lots, strict=True))
+
+    def latest(self, rank: int, column: str) -> int | None:
+        """See Engine.latest."""
+        values = self._state[rank]
+        return None if values is None else values[self._names[rank][column]]
+
+    def latest_ts(self, rank: int) -> int | None:
+        """See Engine.latest_ts."""
+        return self._seen_at[rank]
+
+    def _history(self, k: int) -> TradeHistory:
+        return self._trades[self.layout.require(k, StreamKind.TRADE)]
+
+    def _check_window(self, window_ns: int) -> int:
+        """Return the time at which a window begins. Raises StrategyError where it reaches back beyond the history that is kept."""
+        if window_ns > self._history_ns:
+            raise StrategyError(f"a look-back of {window_ns / S:.0f} s exceeds the {self._history_ns / S:.0f} s of trades that are kept; raise history_ns")
+        return self.now - window_ns
+
+    def cvd(self, k: int, window_ns: int) -> int:
+        """Signed lots over (now - window, now]."""
+        return self._history(k).signed_after(self._check_window(window_ns))
+
+    def volume(self, k: int, window_ns: int) -> int:
+        """Lots over (now - window, now]."""
+        return self._history(k).lots_after(self._check_window(window_ns))
+
+    def vwap(self, k: int, window_ns: int) -> float | None:
+        """Volume-weighted price over (now - window, now]."""
+        lots = self.volume(k, window_ns)
+        return self._history(k).notional_after(self.now - window_ns) / lots if lots else None
+
+    def range_high(self, k: int, from_ns: int) -> int | None:
+        """Highest trade price since `from_ns`."""
+        self._check_window(self.now - from_ns)
+        trades = self._history(k)
+        return trades.highest(trades.after(from_ns - 1), trades.end())
+
+    def range_low(self, k: int, from_ns: int) -> int | None:
+        """Lowest trade price since `from_ns`."""
+        self._check_window(self.now - from_ns)
+        trades = self._history(k)
+        return trades.lowest(trades.after(from_ns - 1), trades.end())
+
+    def footprint(self, k: int, from_ns: int, low: int, high: int) -> tuple[int, int]:
+        """Bought and sold lots at low <= price <= high since `from_ns`."""
+        self._check_window(self.now - from_ns)
+        return self._history(k).footprint(from_ns - 1, low, high)
+
+    def bars(self, k: int, timeframe_ns: int) -> BarsAsOf:
+        """Closed bars as of now. Those of whole minutes go back to the first trade, others to the oldest trade kept when they were first asked for."""
+        table: GrowingBars | None = self._bars.get((k, timeframe_ns))
+        trades = self._history(k)
+        if table is None:
+            table = self._bars[k, timeframe_ns] = self._new_bars(trades, timeframe_ns)
+        table.roll(self.now)
+        return BarsAsOf(table, self.now, timeframe_ns, table.size > 0)
+
+    def _new_bars(self, trades: TradeHistory, timeframe_ns: int) -> TradeBars | MinuteBars:
+        if timeframe_ns == MIN:
+            return trades.minutes
+        if timeframe_ns % MIN == 0:
+            return MinuteBars(trades.minutes, timeframe_ns)
+        bars = TradeBars(trades, timeframe_ns)
+        trades.builders.append(bars)
+        return bars
+
+
+def _by_arming(condition: Condition) -> int:
+    return condition.seq
+
+
+def play(engine: PerEvent, tape: Tape, start_ns: int | None = None, end_ns: int | None = None) -> PerEvent:
+    """Feed a tape to a per-event engine, as `run` of the other forms does. Raises TapeError where two events of the tape have one time."""
+    from titan_core.engine.reference import stream_events
+
+    if not tape.ticks:
+        raise TapeError("the tape holds no event")
+    start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
+    last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
+    begun = False
+    for ts, rank, _, values in stream_events(tape, engine.layout):
+        if ts > last:
+            break
+        if engine.layout.keys[rank][1] is StreamKind.BASIS:
+            continue
+        if ts >= start and not begun:
+            begun = True
+            engine.start(start - 1)
+        engine.on_event(ts, rank, values)
+    if not begun:
+        engine.start(start - 1)
+    return engine.finish(last)

@@ -1,0 +1,1 @@
+"""What leaves the process for people and tools: run folders, logs, metrics."""
