@@ -8,110 +8,23 @@ The caller makes times unique and increasing. Events of a basis stream are worke
 """
 
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 from titan_core.engine.bars import BarsAsOf
 from titan_core.engine.conditions import BOUND, FLOW, REST, TRAIL, Bound, Condition
 from titan_core.engine.core import Engine, Governor
-from titan_core.engine.history import SEGMENT_ROWS, GrowingBars, MinuteBars, TradeBars, TradeHistory
+from titan_core.engine.history import SEGMENT_ROWS, MinuteBars, TradeBars, TradeHistory
 from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.engine.nearest import BoundLeg, BoundWatch, LevelSide
 from titan_core.errors import StrategyError, TapeError
 from titan_core.model.enums import StreamKind
-from titan_core.model.units import MIN, NEVER, D, S, share
+from titan_core.model.units import MIN, NEVER, D, S
 from titan_core.tape.columns import SPECS
 from titan_core.tape.tape import Tape, tick_units
 
 Values = tuple[Any, ...]
 Handler = Callable[[int, Values], None]
 BID, ASK, MID2 = 0, 1, 2
-
-
-class _Side:
-    """The armed levels of one column in one direction; `near[slot]` always holds the nearest of them."""
-
-    __slots__ = ("column", "dead", "heap", "near", "sign", "slot")
-
-    def __init__(self, near: list[int], column: int, rising: bool) -> None:
-        self.near = near
-        self.column = column
-        self.sign = 1 if rising else -1
-        self.slot = 2 * column + (0 if rising else 1)
-        self.heap: list[tuple[int, int, Condition]] = []
-        self.dead = 0
-
-    def push(self, condition: Condition) -> None:
-        heap = self.heap
-        heappush(heap, (condition.level * self.sign, condition.seq, condition))
-        if heap[0][1] == condition.seq:
-            self.near[self.slot] = condition.level
-
-    def drop(self, condition: Condition) -> None:
-        """Take note that a condition was disarmed. It stays in the heap until it comes up or the dead are too many."""
-        heap = self.heap
-        self.dead += 1
-        if self.dead > 64 and 2 * self.dead > len(heap):
-            heap[:] = [entry for entry in heap if entry[2].alive and entry[2].seq == entry[1]]
-            heapify(heap)
-            self.dead = 0
-        self.refresh()
-
-    def refresh(self) -> None:
-        heap = self.heap
-        while heap and not (heap[0][2].alive and heap[0][2].seq == heap[0][1]):
-            heappop(heap)
-        self.near[self.slot] = (heap[0][0] if heap else NEVER) * self.sign
-
-    def take(self, value: int, due: list[Condition]) -> None:
-        """Move the conditions that `value` reaches to `due`."""
-        heap, key = self.heap, value * self.sign
-        if not heap or heap[0][0] > key:
-            return
-        while heap and heap[0][0] <= key:
-            _, seq, condition = heappop(heap)
-            if condition.alive and condition.seq == seq:
-                due.append(condition)
-        self.refresh()
-
-
-class _Watch:
-    """An armed bound: its running sum and the sum at or below which it is due."""
-
-    __slots__ = ("bound", "condition", "floor", "total")
-
-    def __init__(self, condition: Condition, total: int) -> None:
-        self.condition = condition
-        self.bound: Bound = condition.extra
-        self.total = total
-        self.floor = self.lowest()
-
-    def lowest(self) -> int:
-        b = self.bound
-        return max(b.low, b.peak - share(b.peak, b.bps) - b.strict) if b.bps > 0 else b.low
-
-
-class _Leg:
-    """One instrument of an armed bound."""
-
-    __slots__ = ("known", "seen", "watch", "weight")
-
-    def __init__(self, watch: _Watch, weight: int, known: int) -> None:
-        self.watch = watch
-        self.weight = weight
-        self.known = known
-        self.seen: int | None = None
-        """The value last looked at; None before the first event, which is looked at even where it changes nothing."""
-
-    def moved(self, value: int) -> bool:
-        """Take in a new value; returns whether the bound is due."""
-        watch = self.watch
-        bound = watch.bound
-        total = watch.total = watch.total + self.weight * (value - self.known)
-        self.known = self.seen = value
-        if total > bound.peak:
-            bound.peak = total
-            watch.floor = watch.lowest()
-        return total <= watch.floor or total >= bound.high
 
 
 class PerEvent(Engine):
@@ -123,9 +36,17 @@ class PerEvent(Engine):
     event before and no earlier than the time advanced to. Basis events are not fed."""
 
     def __init__(
-        self, layout: Layout, governor: Governor, *, cash: int, slots: int, latency_ns: int = 5_000_000, slippage_ticks: int = 0, history_ns: int = 2 * D,
+        self,
+        layout: Layout,
+        governor: Governor,
+        *,
+        cash: int,
+        slots: int,
+        latency_ns: int = 5_000_000,
+        slippage_ticks: int = 0,
+        history_ns: int = 2 * D,
         segment_rows: int = SEGMENT_ROWS,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Prepare a run over the streams of `layout`. Trades are kept for `history_ns`; a look-up that reaches back further raises StrategyError."""
         super().__init__(layout, governor, cash=cash, slots=slots, latency_ns=latency_ns, slippage_ticks=slippage_ticks)
         count = len(layout.keys)
@@ -136,10 +57,10 @@ class PerEvent(Engine):
         self._seen_at: list[int | None] = [None] * count
         self._names = [{name: i for i, name in enumerate(list(SPECS[kind].raw)[1:])} for _, kind in layout.keys]
         self._near: list[list[int]] = [[NEVER, -NEVER] * max(1, len(SPECS[kind].searched)) for _, kind in layout.keys]
-        self._sides: list[list[_Side]] = [[] for _ in range(count)]
-        self._side_of: dict[tuple[int, int, bool], _Side] = {}
+        self._sides: list[list[LevelSide]] = [[] for _ in range(count)]
+        self._side_of: dict[tuple[int, int, bool], LevelSide] = {}
         self._others: list[list[Condition]] = [[] for _ in range(count)]
-        self._legs: list[list[_Leg]] = [[] for _ in range(count)]
+        self._legs: list[list[BoundLeg]] = [[] for _ in range(count)]
         self._trades = {rank: TradeHistory(history_ns, segment_rows) for rank, (_, kind) in enumerate(layout.keys) if kind is StreamKind.TRADE}
         self._bars: dict[tuple[int, int], TradeBars | MinuteBars] = {}
         self._derived: list[list[Callable[[int], None]]] = [[] for _ in range(count)]
@@ -188,7 +109,8 @@ class PerEvent(Engine):
         def on_event(ts_ns: int, rank: int, values: Values) -> None:
             nonlocal floor
             if ts_ns < floor or ts_ns < engine.now:
-                raise TapeError(f"event of stream {rank} at {ts_ns} is not later than {max(floor - 1, engine.now)}, which has been processed; make times unique")
+                reached = max(floor - 1, engine.now)
+                raise TapeError(f"event of stream {rank} at {ts_ns} comes after {reached} has been processed; the receiving side makes times unique")
             floor = ts_ns + 1
             if timers and timers[0][0] <= ts_ns:
                 run_timers(ts_ns)
@@ -382,14 +304,14 @@ class PerEvent(Engine):
                 self._rest_side(rank, condition).push(condition)
 
     # -- arming ---------------------------------------------------------------------------------------------------
-    def _side(self, rank: int, column: int, rising: bool) -> _Side:
+    def _side(self, rank: int, column: int, rising: bool) -> LevelSide:
         side = self._side_of.get((rank, column, rising))
         if side is None:
-            side = self._side_of[rank, column, rising] = _Side(self._near[rank], column, rising)
+            side = self._side_of[rank, column, rising] = LevelSide(self._near[rank], column, rising)
             self._sides[rank].append(side)
         return side
 
-    def _rest_side(self, rank: int, condition: Condition) -> _Side:
+    def _rest_side(self, rank: int, condition: Condition) -> LevelSide:
         """Return where a resting order waits on a stream: the last price, or the quote of the other side."""
         if rank == condition.rank:
             return self._side(rank, 0, condition.rising)
@@ -417,9 +339,9 @@ class PerEvent(Engine):
         for k, weight in bound.weights.items():
             rank, _, factor = self._values[k]
             legs.append((rank, weight * factor, self.value2(k) // factor))
-        watch = _Watch(condition, bound.const + sum(weight * value for _, weight, value in legs))
+        watch = BoundWatch(condition, bound.const + sum(weight * value for _, weight, value in legs))
         for rank, weight, value in legs:
-            self._legs[rank].append(_Leg(watch, weight, value))
+            self._legs[rank].append(BoundLeg(watch, weight, value))
 
     def _disarm(self, condition: Condition) -> None:
         kind, rank = condition.kind, condition.rank
@@ -449,7 +371,7 @@ class PerEvent(Engine):
     def quote(self, k: int) -> tuple[int, int, int, int] | None:
         """See Engine.quote."""
         rank = self.layout.rank(k, StreamKind.QUOTE)
-        return self._state[rank] if rank != NO_STREAM else None  # type: ignore[return-value]
+        return self._state[rank] if rank != NO_STREAM else None
 
     def depth(self, k: int, asks: bool) -> list[tuple[int, int]]:
         """See Engine.depth."""
@@ -510,10 +432,9 @@ class PerEvent(Engine):
 
     def bars(self, k: int, timeframe_ns: int) -> BarsAsOf:
         """Closed bars as of now. Those of whole minutes go back to the first trade, others to the oldest trade kept when they were first asked for."""
-        table: GrowingBars | None = self._bars.get((k, timeframe_ns))
-        trades = self._history(k)
+        table = self._bars.get((k, timeframe_ns))
         if table is None:
-            table = self._bars[k, timeframe_ns] = self._new_bars(trades, timeframe_ns)
+            table = self._bars[k, timeframe_ns] = self._new_bars(self._history(k), timeframe_ns)
         table.roll(self.now)
         return BarsAsOf(table, self.now, timeframe_ns, table.size > 0)
 
