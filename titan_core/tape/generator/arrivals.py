@@ -18,6 +18,7 @@ DENSITY_POWER = 0.8
 """Price moves grow more slowly than quotes and trades where a market is denser."""
 MARGIN = 200 * MS
 """Nothing begins this close to midnight, so that whatever begins in a day ends in it."""
+MAX_ORDERS_PER_MOVE = 100
 MILLI_BPS = NANO // 10_000_000
 
 
@@ -60,15 +61,16 @@ class Moves:
     change: Ints
     by_order: Ints
     trend: Ints
-    """Sign of the common price's move in that second."""
+    """Side that takers lean to in that second: the sign of the common price's move, or twice a sweep's side."""
 
 
 @frozen(eq=False)
 class Orders:
-    """Taker orders that leave the price where it is: time, and the side that they would take after what set them off (0 = none)."""
+    """Taker orders that leave the price where it is: their times within the day."""
 
     ts: Ints
     herd: Ints
+    """The side that they would take after what set them off, 0 for none, doubled where they do so for sure."""
 
 
 def make_jumps(rng: np.random.Generator, path: Path, density: float) -> Jumps:
@@ -94,7 +96,7 @@ def make_jumps(rng: np.random.Generator, path: Path, density: float) -> Jumps:
     return Jumps(ts, path.pips[second[at]] + step[second[at]] * (running - before) // whole)
 
 
-def make_moves(rng: np.random.Generator, book: BookProfile, tables: ArrivalTables, path: Path, jumps: Jumps, basis: Ints, density: float) -> Moves:
+def make_moves(rng: np.random.Generator, book: BookProfile, tables: ArrivalTables, path: Path, jumps: Jumps, basis: Ints, lean: Ints, density: float) -> Moves:
     """Let a book follow the common price: late, with a basis (milli-bps per minute), and resting a little off the mark."""
     common = np.flatnonzero(rng.integers(0, 1_000, len(jumps.ts)) < int(1_000 * book.follow))
     lead = jumps.ts[common] + tables.lag.draw(rng, len(common))
@@ -112,7 +114,8 @@ def make_moves(rng: np.random.Generator, book: BookProfile, tables: ArrivalTable
     fair = level + level * (off + basis[ts // (60 * S)]) * MILLI_BPS // NANO
     pips_per_tick = int(book.instrument.tick_size * PIPS_PER_USDT)
     bid = (fair - pips_per_tick // 2) // pips_per_tick
-    trend = np.sign(np.diff(path.pips))[ts // S]
+    second = ts // S
+    trend = np.where(lean[second] != 0, 2 * lean[second], np.sign(np.diff(path.pips))[second])
     return Moves(ts, bid, np.diff(bid, prepend=bid[:1]), np.zeros(len(ts), np.int64), trend)
 
 
@@ -127,23 +130,28 @@ def choose_sweeping(rng: np.random.Generator, moves: Moves, wanted: int) -> Move
     """Mark about `wanted` moves as made by a taker order, the large ones first of all."""
     size = np.abs(moves.change)
     typical = max(1, int(np.median(size))) if len(size) else 1
-    weight = np.minimum(1 + 4 * size // typical, 12) * np.where(np.sign(moves.change) == moves.trend, 4, 1)
+    willing = np.where(np.sign(moves.change) == np.sign(moves.trend), 4, 2 - np.abs(moves.trend))
+    weight = np.minimum(1 + 4 * size // typical, 12) * np.clip(willing, 0, 4)
     scale = 1_000_000 * min(wanted, len(size) * 9 // 10) // max(1, int(weight.sum()))
     by_order = (rng.integers(0, 1_000_000, len(size)) < weight * scale) & (size > 0)
     return Moves(moves.ts, moves.bid, moves.change, by_order.astype(np.int64), moves.trend)
 
 
-def make_orders(rng: np.random.Generator, tables: ArrivalTables, path: Path, moves: Moves, count: int) -> Orders:
+def make_orders(rng: np.random.Generator, tables: ArrivalTables, path: Path, lean: Ints, moves: Moves, count: int) -> Orders:
     """Draw the taker orders that do not move the price: three in four set off by a move, the others alone."""
     typical = max(1, int(np.median(np.abs(moves.change)))) if len(moves.ts) else 1
-    weight = tables.productivity.draw(rng, len(moves.ts)) * (1 + np.minimum(np.abs(moves.change) // typical, 8))
+    stirring = (1 + np.minimum(np.abs(moves.change) // typical, 8)) * np.where(np.abs(moves.trend) == 2, 3, 1)
+    weight = tables.productivity.draw(rng, len(moves.ts)) * stirring
     caused = count * 3 // 4 if len(moves.ts) else 0
+    weight = np.minimum(weight, MAX_ORDERS_PER_MOVE * int(weight.sum()) // max(1, caused))
     parent = pick(rng, weight, caused)
     ts = np.concatenate([moves.ts[parent] + tables.order_delay.draw(rng, caused), scatter(rng, path, count - caused)])
     herd = np.concatenate([moves.trend[parent], np.zeros(count - caused, np.int64)])
     order = np.argsort(ts, kind="stable")
     order = order[(ts[order] > MARGIN) & (ts[order] < D - MARGIN)]
-    return Orders(ts[order], herd[order])
+    ts, herd = ts[order], herd[order]
+    leaning = lean[ts // S]
+    return Orders(ts, np.where(leaning != 0, 2 * leaning, herd))
 
 
 def make_quote_times(rng: np.random.Generator, tables: ArrivalTables, path: Path, causes: Ints, count: int) -> Ints:

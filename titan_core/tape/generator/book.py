@@ -41,12 +41,13 @@ class BookTables:
     @classmethod
     def of(cls, normal: Normal, book: BookProfile, density: float) -> "BookTables":
         """Tabulate a profile. The spread stays open the shorter the more often it opens."""
+        crowding = density**0.7
         return cls(
             arrivals=ArrivalTables.of(normal, book),
             size=order_sizes(normal, book.size_median, book.size_sigma, book.size_tail, book.size_cap),
             prints=log_knots(book.trades_per_order),
             rest=lognormal(normal, book.rest_median, book.rest_sigma, high=5e8),
-            follow_up=log_uniform(20.0 * US / density, 240.0 * MS / density),
+            follow_up=log_uniform(20.0 * US / crowding, 240.0 * MS / crowding),
             latency=lognormal(normal, *book.latency_ns, high=900.0 * MS),
         )
 
@@ -73,7 +74,8 @@ class Steps:
     @property
     def atomic_ns(self) -> Ints:
         """Time from the first row to the last that follows without a pause."""
-        return np.maximum(self.count + self.levels - 1, 0) * ROW_NS
+        out: Ints = np.maximum(self.count + self.levels - 1, 0) * ROW_NS
+        return out
 
 
 def make_steps(rng: np.random.Generator, book: BookProfile, tables: BookTables, moves: Moves, orders: Orders, bid: int) -> Steps:
@@ -94,7 +96,7 @@ def make_steps(rng: np.random.Generator, book: BookProfile, tables: BookTables, 
     place = np.flatnonzero(has_order)
     side, lots, count = (np.zeros(len(order), np.int64) for _ in range(3))
     side[place] = sides(rng, book, herd[place], change[place])
-    lots[place], count[place] = sizes(rng, tables, change[place] != 0, ts[order][place] // S)
+    lots[place], count[place] = sizes(rng, tables, (change[place] != 0) | (np.abs(herd[place]) == 2), ts[order][place] // S)
     levels = np.where(has_order, np.clip(np.minimum(count, np.abs(change)), 1, MAX_LEVELS), 0)
     opens = (change != 0) & (has_order | (rng.integers(0, 2, len(order)) == 0))
     rows = np.maximum(levels, 1) + opens
@@ -114,17 +116,18 @@ def sides(rng: np.random.Generator, book: BookProfile, herd: Ints, change: Ints)
         mood = np.concatenate([mood, mood])
     roll = rng.integers(0, 1_000, n)
     either = 1 - 2 * rng.integers(0, 2, n)
+    sure = (np.abs(herd) == 2) & (rng.integers(0, 4, n) != 0)
     by_run = roll < int(1_000 * book.run_weight)
     by_herd = ~by_run & (roll < int(1_000 * (book.run_weight + book.herd_weight))) & (herd != 0)
-    free = np.where(by_run, mood[:n], np.where(by_herd, herd, either))
+    free = np.where(sure, np.sign(herd), np.where(by_run, mood[:n], np.where(by_herd, np.sign(herd), either)))
     return np.where(change != 0, np.sign(change), free)
 
 
-def sizes(rng: np.random.Generator, tables: BookTables, moving: Flags, second: Ints) -> tuple[Ints, Ints]:
+def sizes(rng: np.random.Generator, tables: BookTables, eager: Flags, second: Ints) -> tuple[Ints, Ints]:
     """Return each order's lots and number of trades: large orders print more, come in busy seconds and are the ones that move the price."""
-    n = len(moving)
+    n = len(eager)
     _, back, company = np.unique(second, return_inverse=True, return_counts=True)
-    heat = np.minimum(company[back], 40) * 12_000 + np.where(moving, 350_000, 0)
+    heat = np.minimum(company[back], 40) * 9_500 + np.where(eager, 300_000, 0)
     lots, count = np.sort(tables.size.draw(rng, n)), np.sort(tables.prints.draw(rng, n))
     rank = np.empty(n, np.int64)
     rank[np.argsort(rng.integers(0, 1_000_000, n) + heat, kind="stable")] = np.arange(n)
@@ -165,7 +168,8 @@ def make_trades(rng: np.random.Generator, steps: Steps) -> Trades:
 
 def walked(steps: Steps, step: Ints, level: Ints) -> Ints:
     """Return how many ticks beyond the first price an order's n-th level lies."""
-    return np.maximum(np.abs(steps.change[step]) - 1, 0) * level // np.maximum(steps.levels[step] - 1, 1)
+    out: Ints = np.maximum(np.abs(steps.change[step]) - 1, 0) * level // np.maximum(steps.levels[step] - 1, 1)
+    return out
 
 
 @define(eq=False)

@@ -70,12 +70,14 @@ class BookDay:
     ask_lots: Ints
 
 
-def make_book(rng: np.random.Generator, book: BookProfile, tables: BookTables, market: Tables, path: Path, jumps: Jumps, basis: Ints, bid: int) -> BookDay:
+def make_book(
+    rng: np.random.Generator, book: BookProfile, tables: BookTables, market: Tables, path: Path, jumps: Jumps, basis: Ints, lean: Ints, bid: int
+) -> BookDay:
     """Make one instrument's day with about as many quotes and trades as the profile's shares of the wanted number."""
     orders_wanted = int(market.quotes_and_trades * book.trade_share / 1_000 / mean_of(tables.prints))
-    moves = make_moves(rng, book, tables.arrivals, path, jumps, basis, market.density)
+    moves = make_moves(rng, book, tables.arrivals, path, jumps, basis, lean, market.density)
     moves = choose_sweeping(rng, moves, int(orders_wanted * book.move_order_share))
-    orders = make_orders(rng, tables.arrivals, path, moves, max(0, orders_wanted - int(moves.by_order.sum())))
+    orders = make_orders(rng, tables.arrivals, path, lean, moves, max(0, orders_wanted - int(moves.by_order.sum())))
     steps = make_steps(rng, book, tables, moves, orders, bid)
     trades = make_trades(rng, steps)
     wanted = market.quotes_and_trades * (book.quote_share + book.trade_share) // 1_000 - int(steps.rows.sum()) - len(trades.ts)
@@ -90,10 +92,12 @@ def make_day(profile: MarketProfile, market: Tables, seed: int, day: int, state:
     jumps = make_jumps(child(seed, day, Part.JUMPS), path, market.density)
     basis = perpetual.make_basis(child(seed, day, Part.BASIS), state.derivatives)
     books: list[BookDay] = []
-    for part, book, tables, own in ((Part.SPOT, profile.spot, market.spot, np.zeros(MINUTES, np.int64)), (Part.PERP, profile.perp, market.perp, basis)):
+    # a sweep is the perpetual's: there takers go with it, on the spot market they show whether it will last
+    spot = (Part.SPOT, profile.spot, market.spot, np.zeros(MINUTES, np.int64), path.lean)
+    for part, book, tables, own, lean in (spot, (Part.PERP, profile.perp, market.perp, basis, path.sweep)):
         rng, name = child(seed, day, part), book.instrument.id
         bid = state.bids.get(name) or first_bid(book, int(path.pips[0]), int(own[0]))
-        made = make_book(rng, book, tables, market, path, jumps, own, bid)
+        made = make_book(rng, book, tables, market, path, jumps, own, lean, bid)
         state.bids[name] = int(made.steps.after[-1]) if len(made.steps.after) else bid
         yield (name, StreamKind.QUOTE), quote_rows(rng, tables.latency, made)
         yield (name, StreamKind.TRADE), trade_rows(rng, tables.latency, made)

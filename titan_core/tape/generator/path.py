@@ -44,10 +44,9 @@ class Overlay:
     def add(self, at: int, sweep: Sweep) -> None:
         """Let a sweep act from second `at` on."""
         span = min(len(sweep.push), len(self.push) - at)
-        fast = min(sweep.fast, span)
         self.push[at : at + span] += sweep.push[:span]
-        self.sweep[at : at + fast] = sweep.direction
-        self.lean[at : at + fast] = sweep.lean
+        self.sweep[at : at + min(sweep.fast, span)] = sweep.direction
+        self.lean[at : at + min(sweep.turn, span)] = sweep.lean
 
     def next_day(self) -> "Overlay":
         """Return the overlay of the following day, which begins with what is left of this one."""
@@ -115,9 +114,7 @@ def make_path(rng: np.random.Generator, profile: PathProfile, state: PathState) 
     return Path(pips, weight, overlay.sweep[:SECONDS], overlay.lean[:SECONDS])
 
 
-def walk_minute(
-    rng: np.random.Generator, profile: PathProfile, state: PathState, overlay: Overlay, pips: Ints, start: int, moves: Ints
-) -> None:
+def walk_minute(rng: np.random.Generator, profile: PathProfile, state: PathState, overlay: Overlay, pips: Ints, start: int, moves: Ints) -> None:
     """Fill in a minute of the path; where it passes a structural level, a sweep may set in and the rest of the minute is redone."""
     at = 0
     while True:

@@ -72,7 +72,7 @@ class PathProfile:
     """The common price path. Volatility in bps per second, spans in minutes unless named otherwise."""
 
     start_usdt: int = 60_000
-    sd_bps: float = 0.68
+    sd_bps: float = 0.72
     day_log_sd: float = 0.20
     hour_log_sd: float = 0.38
     hour_span: float = 300.0
@@ -137,8 +137,8 @@ def bitcoin() -> MarketProfile:
             noise_milli_bps=260.0,
             move_order_share=0.20,
             run_mean=24.0,
-            run_weight=0.70,
-            herd_weight=0.30,
+            run_weight=0.78,
+            herd_weight=0.20,
             tail_index=0.85,
             quote_delay_ns=(8.0 * US, 2.0 * S),
             latency_ns=(6.0 * MS, 0.5),
@@ -160,8 +160,8 @@ def bitcoin() -> MarketProfile:
             noise_milli_bps=260.0,
             move_order_share=0.20,
             run_mean=30.0,
-            run_weight=0.50,
-            herd_weight=0.30,
+            run_weight=0.63,
+            herd_weight=0.20,
             tail_index=0.80,
             quote_delay_ns=(0.5 * US, 2.0 * S),
             latency_ns=(9.0 * MS, 0.5),

@@ -38,8 +38,10 @@ class Sweep:
     direction: int
     fast: int
     push: Ints
+    turn: int
+    """Seconds until the aftermath sets in."""
     lean: int
-    """Side to which spot flow leans during the sweep: against it where it will revert, with it where it will go on."""
+    """Side to which spot flow leans until then: against the sweep where it will revert, with it where it will go on."""
 
 
 @define
@@ -120,17 +122,17 @@ def sweep_of(rng: np.random.Generator, level: Level, direction: int, unit: int) 
     chance = {SWING: 75, ROUND: 60, DAILY: 90}[level.kind]
     if int(rng.integers(0, 100)) >= chance:
         return None
-    size_pct = {SWING: 100, ROUND: 120, DAILY: 190}[level.kind]
+    size_pct = {SWING: 100, ROUND: 150, DAILY: 320}[level.kind]
     # 2.5 bps and an exponential rest with a mean of 3.5, in hundredths
     amplitude = (250 + int(np.rint(350 * rng.standard_exponential()))) * size_pct // 100
     amount = amplitude * unit // 100
-    fast, wait, span = int(rng.integers(3, 12)), int(rng.integers(2, 25)), int(rng.integers(20, 180))
+    fast, wait, span = int(rng.integers(4, 16)), int(rng.integers(2, 25)), int(rng.integers(20, 240))
     roll = int(rng.integers(0, 100))
     after = -int(rng.integers(60, 140)) if roll < 50 else int(rng.integers(40, 110)) if roll < 75 else 0
     push = np.zeros(fast + wait + span, np.int64)
     push[:fast] = _spread(amount, rng.integers(1, 5, fast))
     push[fast + wait :] = _spread(amount * after // 100, np.arange(span, 0, -1) * rng.integers(0, 3, span))
-    return Sweep(direction, fast, direction * push, direction * ((after > 0) - (after < 0)))
+    return Sweep(direction, fast, direction * push, fast + wait, direction * ((after > 0) - (after < 0)))
 
 
 def _spread(amount: int, weights: Ints) -> Ints:

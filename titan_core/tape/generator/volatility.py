@@ -43,4 +43,5 @@ def minute_volatility(rng: np.random.Generator, profile: PathProfile, state: Vol
         level[minute] = profile.hour_log_sd * state.hour + profile.minute_log_sd * state.minute
     level += profile.day_log_sd * state.day
     thousandths = np.rint(SCALE * np.exp(np.clip(level, -2.5, 2.5))).astype(np.int64)
-    return thousandths * season(profile) // 100
+    out: Ints = thousandths * season(profile) // 100
+    return out
