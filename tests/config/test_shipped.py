@@ -20,7 +20,7 @@ def test_every_section_is_shipped_with_every_key(section: str) -> None:
     path = CONFIG / f"{section}.toml"
     if not path.exists() and section not in TITLES:
         pytest.skip("the file of a phase that this checkout does not bring")
-    assert path.read_text("utf-8") == as_toml(SECTIONS[section], SUMMARIES[section]), f"renew it: titan config schema --toml {section} > {path.name}"
+    assert path.read_text("utf-8") == as_toml(SECTIONS[section], SUMMARIES[section]), f"renew it: titan config schema --toml {section} > config/{path.name}"
 
 
 def test_the_shipped_files_set_nothing() -> None:

@@ -117,7 +117,7 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `titan` with the given arguments (those of the process by default) and return its exit code."""
     try:
-        get_group(app).main(args=arguments, prog_name="titan")
+        get_command(app).main(args=arguments, prog_name="titan")
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_ERROR
     return 0
