@@ -238,7 +238,7 @@ def test_replay_runs_without_peers_and_names_what_it_did_not_measure(tmp_path: P
 
 def test_a_wrong_call_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["replays"]) == 2
-    assert "no benchmark named 'replays'; there is replay" in capsys.readouterr().err
+    assert "no benchmark named 'replays'; there is per_event, replay" in capsys.readouterr().err
     assert command.main(["replay", "--ticks", "100", "--ticks-per-day", str(THIN), "--fires", "5000"]) == 2
     assert "take a longer slice" in capsys.readouterr().err
 
