@@ -11,8 +11,15 @@ LEVEL, TRAIL, FLOW, BOUND, REST = range(5)
 class Condition:
     """One-shot: it fires at the first later event that meets it and is then spent. Make it with an InstrumentView, arm it with Market.arm.
 
-    `rank` is the stream it watches; `column` the searched column of that stream. `state` and `version` belong to the engine that armed it.
+    `rank` is the stream it watches; `column` the searched column of that stream. `seq`, `callback`, `payload` and `owner` are set when it is armed;
+    `state` and `version` belong to the engine that armed it.
     """
+
+    seq: int
+    callback: Any
+    payload: Any
+    owner: Any
+    state: Any
 
     __slots__ = ("alive", "callback", "column", "extra", "kind", "level", "owner", "payload", "rank", "rising", "seq", "state", "until_ns", "version", "window")
 
@@ -26,12 +33,7 @@ class Condition:
         self.window = window
         self.until_ns = until_ns
         self.alive = False
-        self.seq = 0
         self.version = 0
-        self.callback: Any = None
-        self.payload: Any = None
-        self.owner: Any = None
-        self.state: Any = None
         self.extra: Any = None
 
     def __repr__(self) -> str:
@@ -41,6 +43,12 @@ class Condition:
 
 class Timer:
     """A call at a time, before any market event of that time; `period` > 0 repeats it."""
+
+    seq: int
+    callback: Any
+    payload: Any
+    owner: Any
+    state: Any
 
     __slots__ = ("alive", "callback", "owner", "payload", "period")
 

@@ -4,6 +4,7 @@ A desk belongs to one activation of one strategy. It is the `Market` of titan_co
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from titan_core.engine.conditions import FLOW, LEVEL, TRAIL, Condition, Timer, any_event
@@ -15,6 +16,7 @@ from titan_core.model.ids import ClientOrderId, PhaseId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Intent, Refused
 from titan_core.model.units import NEVER, S
+from titan_core.ports import Strategy
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -221,6 +223,10 @@ class Desk:
         self._orders = 0
         self._prefix = f"{phase}.{strategy.id}.{serial}."
         self._armed: dict[int, Condition] = {}
+        kind = type(strategy)
+        self._hears_fills = kind.on_fill is not Strategy.on_fill
+        self._hears_flat = kind.on_flat is not Strategy.on_flat
+        self._hears_closed = kind.on_order_closed is not Strategy.on_order_closed
         self._timers: list[Timer] = []
         self._handles = [InstrumentHandle(engine, k) for k in range(len(engine.layout.instruments))]
         place = engine.layout.place
@@ -237,12 +243,12 @@ class Desk:
         """All instruments of the run."""
         return self._handles
 
-    @property
+    @cached_property
     def spot(self) -> InstrumentHandle:
         """Spot leg of the first pair."""
         return self._first_pair().spot
 
-    @property
+    @cached_property
     def perp(self) -> InstrumentHandle:
         """Perpetual leg of the first pair; the first perpetual where there is no pair."""
         if not self.pairs:
@@ -419,13 +425,14 @@ class Desk:
 
     def filled(self, order: "WorkingOrder", fill: Fill, flat: bool) -> None:
         """Tell the strategy about an execution."""
-        self.call(self.strategy.on_fill, order, fill)
-        if flat:
+        if self._hears_fills:
+            self.call(self.strategy.on_fill, order, fill)
+        if flat and self._hears_flat:
             self.call(self.strategy.on_flat, self._handles[order.k])
 
     def order_closed(self, order: "WorkingOrder") -> None:
         """Tell the strategy about an order that ended without being filled completely."""
-        if not order.protective:
+        if self._hears_closed and not order.protective:
             self.call(self.strategy.on_order_closed, order)
 
     def retire(self) -> None:

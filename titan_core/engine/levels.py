@@ -216,19 +216,18 @@ class LevelBook:
             len(self._out),
         )
         self.alive = view(self._alive)
+        self.mask = len(self._alive) - 1
         self.out = view(self._out)
         self.sides = view(self._sides.reshape(-1))
 
     def _side(self, rank: int, column: int, rising: bool) -> int:
-        which = self._which.get((rank, column, rising))
-        if which is None:
-            which = self._which[rank, column, rising] = len(self._heaps)
-            if which == len(self._sides):
-                self._sides = np.concatenate([self._sides, np.zeros_like(self._sides)])
-            levels, ids = np.zeros(self._capacity, np.int64), np.zeros(self._capacity, np.int64)
-            self._heaps.append((levels, ids))
-            self._sides[which] = (levels.ctypes.data, ids.ctypes.data, 0, self._capacity, NONE, 0, 0, rank, column, 0 if rising else 1, 0, 0)
-            self._make_room()
+        which = self._which[rank, column, rising] = len(self._heaps)
+        if which == len(self._sides):
+            self._sides = np.concatenate([self._sides, np.zeros_like(self._sides)])
+        levels, ids = np.zeros(self._capacity, np.int64), np.zeros(self._capacity, np.int64)
+        self._heaps.append((levels, ids))
+        self._sides[which] = (levels.ctypes.data, ids.ctypes.data, 0, self._capacity, NONE, 0, 0, rank, column, 0 if rising else 1, 0, 0)
+        self._make_room()
         return which
 
     def _make_room(self) -> None:
@@ -259,13 +258,16 @@ class LevelBook:
     def push(self, condition: Any) -> None:
         """Add an armed level condition."""
         ident = condition.seq
-        mask = len(self._alive) - 1
-        self.conditions[ident] = condition
-        if self.alive[ident & mask] in self.conditions and self.alive[ident & mask] != ident:
+        taken = self.alive[ident & self.mask]
+        if taken and taken in self.conditions:
+            self.conditions[ident] = condition
             self._widen()
-            mask = len(self._alive) - 1
-        self.alive[ident & mask] = ident
-        which = self._side(condition.rank, condition.column, condition.rising)
+        else:
+            self.conditions[ident] = condition
+        self.alive[ident & self.mask] = ident
+        which = self._which.get((condition.rank, condition.column, condition.rising))
+        if which is None:
+            which = self._side(condition.rank, condition.column, condition.rising)
         level = condition.level if condition.rising else -condition.level
         while not push_level(self.control, which, level, ident):
             self._grow(which)
@@ -275,6 +277,6 @@ class LevelBook:
         ident = condition.seq
         if self.conditions.pop(ident, None) is None:
             return
-        self.alive[ident & (len(self._alive) - 1)] = 0
+        self.alive[ident & self.mask] = 0
         which = self._which[condition.rank, condition.column, condition.rising]
         self.sides[which * SIDE_SIZE + S_DIRTY] = 1

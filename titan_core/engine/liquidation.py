@@ -32,7 +32,7 @@ class Liquidator:
             engine.disarm(self._armed)
             self._armed = None
         held = account.held()
-        if self._busy or not any(engine.layout.instruments[k].is_perp for k in held):
+        if self._busy or not held or not any(engine.layout.instruments[k].is_perp for k in held):
             return
         weights = {k: account.lots[k] * account.units[k] - account.maintenance_unit(k) for k in held}
         self._armed = engine.arm_bound(Bound("margin", weights, 2 * account.cash, low=0), Condition(BOUND, -1, 0, False, 0), self._liquidate)

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from titan_core.engine.conditions import LEVEL, REST, Condition, Timer
+from titan_core.engine.layout import NO_STREAM
 from titan_core.model.enums import Liquidity, OrderType, StreamKind, TimeInForce
 from titan_core.model.fill import Fill
 from titan_core.model.ids import ClientOrderId, StrategyId
 from titan_core.model.order import Approved, Intent, OrderStatus
+from titan_core.model.units import PPM, Money
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -98,6 +100,9 @@ class SimVenue:
         self.working: dict[ClientOrderId, WorkingOrder] = {}
         self.protection: dict[int, Protection] = {}
         self._protective_ids = 0
+        instruments = engine.layout.instruments
+        self._deep = {k for k in range(len(instruments)) if engine.layout.rank(k, StreamKind.DEPTH) != NO_STREAM}
+        self._terms = [(i.id, i.money_per_tick_lot * i.maker_fee_ppm, i.money_per_tick_lot * i.taker_fee_ppm) for i in instruments]
 
     # -- commands -------------------------------------------------------------------------------------------------
     def submit(self, approved: Approved, desk: Any, k: int) -> WorkingOrder:
@@ -145,14 +150,18 @@ class SimVenue:
         order: WorkingOrder = timer.payload
         if order.status is not PENDING:
             return
-        if self.engine.quote(order.k) is None:
+        quote = self.engine.quote(order.k)
+        if quote is None:
             self._close(order, REJECTED)
             return
         if order.intent.reduce_only and not self._clip(order):
             self._close(order, CANCELLED)
             return
         kind = order.intent.order_type
-        if kind is OrderType.MARKET:
+        if kind is OrderType.MARKET and order.k not in self._deep:
+            price = quote[1] + self.slippage_ticks if order.sign > 0 else quote[0] - self.slippage_ticks
+            self._execute(order, order.leaves_lots, price, Liquidity.TAKER)
+        elif kind is OrderType.MARKET:
             self._take(order, None)
         elif kind is OrderType.LIMIT:
             self._limit_arrives(order)
@@ -321,9 +330,9 @@ class SimVenue:
 
     def _execute(self, order: WorkingOrder, lots: int, price: int, liquidity: Liquidity) -> None:
         engine, k, desk = self.engine, order.k, order.desk
-        instrument = engine.layout.instruments[k]
+        name, maker, taker = self._terms[k]
         signed = lots * order.sign
-        fee = instrument.fee(lots, price, liquidity is Liquidity.MAKER)
+        fee = Money(-(-lots * price * (maker if liquidity is Liquidity.MAKER else taker) // PPM))  # as Instrument.fee: rounded against us
         engine.account.trade(desk.slot, k, signed, price, fee)
         order.leaves_lots -= lots
         if order.leaves_lots:
@@ -331,7 +340,7 @@ class SimVenue:
         else:
             order.status = FILLED
             self._leave_book(order)
-        fill = Fill(engine.now, instrument.id, desk.phase, desk.strategy_id, order.client_order_id, signed, price, fee, liquidity, order.intent.tag)
+        fill = Fill(engine.now, name, desk.phase, desk.strategy_id, order.client_order_id, signed, price, fee, liquidity, order.intent.tag)
         engine.record.fill(fill, engine.account.cash)
         position = engine.account.lots[k]
         if position == 0:
@@ -357,9 +366,10 @@ class SimVenue:
 
     def _leave_book(self, order: WorkingOrder) -> None:
         self.working.pop(order.client_order_id, None)
-        for condition in (order.rest, order.trigger):
-            if condition is not None:
-                self.engine.disarm(condition)
+        if order.rest is not None:
+            self.engine.disarm(order.rest)
+        if order.trigger is not None:
+            self.engine.disarm(order.trigger)
 
     def _close(self, order: WorkingOrder, status: OrderStatus) -> None:
         order.status = status

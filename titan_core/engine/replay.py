@@ -5,6 +5,7 @@ search that has gone through `CHUNK` rows without a result is suspended and resu
 disarmed long before they would fire.
 """
 
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
@@ -17,7 +18,7 @@ from titan_core.engine.core import Engine, Governor
 from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
-from titan_core.model.units import NEVER
+from titan_core.model.units import BPS, NEVER
 from titan_core.tape.columns import view
 from titan_core.tape.tape import Tape
 
@@ -81,7 +82,11 @@ class Replay(Engine):
         self._fresh = [-1] * count
         self._queue: list[tuple[int, int, int, int, int, Condition, bool]] = []
         self._dirty: list[Condition] = []
-        self._found = np.zeros(4, np.int64)
+        self._found_array = np.zeros(4, np.int64)
+        self._found = view(self._found_array)
+        self._terms_array = bounds.empty_terms(2)
+        self._terms = view(self._terms_array)
+        self._addresses = [d.ctypes.data for d in self._d]
 
     # -- where we are ---------------------------------------------------------------------------------------------
     def _position(self, rank: int) -> int:
@@ -120,23 +125,39 @@ class Replay(Engine):
             condition.version += 1
 
     def _start_bound(self, condition: Condition) -> None:
-        """Lay out the terms of a bound: those of its instruments that have a price stream, in rank order."""
+        """Note where the terms of a bound start: those of its instruments, in rank order, each as (rank, column, weight, value, first row)."""
         bound: Bound = condition.extra
-        legs = sorted((self._values[k][0], self._values[k][1], weight * self._values[k][2], k) for k, weight in bound.weights.items())
-        terms = bounds.empty_terms(len(legs))
-        for i, (rank, column, weight, k) in enumerate(legs):
-            value = self.value2(k) // self._values[k][2]
-            terms[i * bounds.TERM_SIZE : (i + 1) * bounds.TERM_SIZE] = (self._d[rank].ctypes.data, column, weight, value, self._position(rank), self._n[rank])
-        condition.state = ([leg[0] for leg in legs], terms, terms.copy())
+        values = self._values
+        legs = []
+        for k, weight in bound.weights.items():
+            rank, column, factor = values[k]
+            legs.append((rank, column, weight * factor, self.value2(k) // factor, self._position(rank)))
+        if len(legs) > 1:
+            legs.sort()
+        condition.state = legs
+
+    def _scan_bound(self, c: Condition, ends: Sequence[int] | Mapping[int, int], low: int, high: int, bps: int, strict: int) -> bool:
+        """Search from where the bound was armed up to a row of each of its streams; the result is in `_found`."""
+        bound: Bound = c.extra
+        legs = c.state
+        if len(self._terms) < len(legs) * bounds.TERM_SIZE:
+            self._terms_array = bounds.empty_terms(len(legs))
+            self._terms = view(self._terms_array)
+        at = 0
+        for rank, column, weight, value, row in legs:
+            terms = self._terms
+            terms[at], terms[at + 1], terms[at + 2] = self._addresses[rank], column, weight
+            terms[at + 3], terms[at + 4], terms[at + 5] = value, row, ends[rank]
+            at += bounds.TERM_SIZE
+        found: bool = bounds.bound_scan(self._terms_array, len(legs), bound.const, low, high, bound.peak, bps, strict, self._found_array)
+        return found
 
     def bound_peak(self, condition: Condition) -> int:
         """Search once more from where the bound was armed, up to now."""
         bound: Bound = condition.extra
-        ranks, _, terms = condition.state
-        for i, rank in enumerate(ranks):
-            terms[i * bounds.TERM_SIZE + bounds.T_END] = self._position(rank)
-        bounds.bound_scan(terms, len(ranks), bound.const, -NEVER, NEVER, bound.peak, 10_000, NEVER // 2, self._found)
-        return max(bound.peak, int(self._found[bounds.OUT_PEAK]))
+        ends = {rank: self._position(rank) for rank, *_ in condition.state}
+        self._scan_bound(condition, ends, -NEVER, NEVER, BPS, NEVER // 2)
+        return max(bound.peak, self._found[bounds.OUT_PEAK])
 
     # -- searching ------------------------------------------------------------------------------------------------
     def _search(self, c: Condition) -> None:
@@ -202,10 +223,8 @@ class Replay(Engine):
 
     def _search_bound(self, c: Condition) -> None:
         bound: Bound = c.extra
-        ranks, terms, _ = c.state
-        found = self._found
-        if bounds.bound_scan(terms, len(ranks), bound.const, bound.low, bound.high, bound.peak, bound.bps, bound.strict, found):
-            rank, row = ranks[int(found[bounds.OUT_TERM])], int(found[bounds.OUT_ROW])
+        if self._scan_bound(c, self._n, bound.low, bound.high, bound.bps, bound.strict):
+            rank, row = c.state[self._found[bounds.OUT_TERM]][0], self._found[bounds.OUT_ROW]
             heappush(self._queue, (self._ts[rank][row], rank, row, c.version, c.seq, c, True))
 
     # -- the run --------------------------------------------------------------------------------------------------

@@ -1,14 +1,13 @@
 """Fills, funding payments, charges and transfers: the facts that the ledger is made of."""
 
-from attrs import frozen
+from msgspec import Struct
 
 from titan_core.model.enums import Liquidity
 from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId
 from titan_core.model.units import Money
 
 
-@frozen
-class Fill:
+class Fill(Struct, frozen=True, gc=False):
     """One execution. `fee` is positive when we pay."""
 
     ts_ns: int
@@ -23,8 +22,7 @@ class Fill:
     tag: str
 
 
-@frozen
-class FundingPayment:
+class FundingPayment(Struct, frozen=True, gc=False):
     """One settlement of funding on an open position. `amount` is positive when we receive."""
 
     ts_ns: int
@@ -36,8 +34,7 @@ class FundingPayment:
     amount: Money
 
 
-@frozen
-class Charge:
+class Charge(Struct, frozen=True, gc=False):
     """A fee that belongs to no execution, such as that of a liquidation. Positive when we pay."""
 
     ts_ns: int
@@ -46,8 +43,7 @@ class Charge:
     fee: Money
 
 
-@frozen
-class Transfer:
+class Transfer(Struct, frozen=True, gc=False):
     """A position that moved from one phase to another at its present value; `mark2` is twice the price in ticks."""
 
     ts_ns: int
