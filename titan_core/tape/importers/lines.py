@@ -20,10 +20,16 @@ Progress = Callable[[float], None]
 
 @frozen
 class Block:
-    """Some whole lines; `first` is the number of the first one, counted from 1."""
+    """Some whole lines, `count` of them, each ended by a newline; `first` is the number of the first one, counted from 1."""
 
     first: int
-    lines: list[bytes]
+    count: int
+    data: bytes
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines without their newlines."""
+        return self.data[:-1].split(b"\n")
 
 
 @define
@@ -41,17 +47,19 @@ class Recording:
     def blocks(self) -> Iterator[Block]:
         """Yield the file's lines in order. A line cut off by a damaged end is reported, not yielded. Raises TapeError where the file cannot be opened."""
         rest, count = b"", 0
-        for data in self._chunks():
-            lines = (rest + data if rest else data).split(b"\n")
-            rest = lines.pop()
-            if lines:
-                yield Block(count + 1, lines)
-                count += len(lines)
+        for chunk in self._chunks():
+            data = rest + chunk if rest else chunk
+            end = data.rfind(b"\n") + 1
+            rest = data[end:]
+            if end:
+                lines = data.count(b"\n")
+                yield Block(count + 1, lines, data[:end])
+                count += lines
         if rest and self.truncated:
             self.log.add(FaultKind.TRUNCATED, count + 1, f"the last line is cut off: {preview(rest)}")
         elif rest:
             count += 1
-            yield Block(count, [rest])
+            yield Block(count, 1, rest + b"\n")
         elif self.truncated:
             self.log.add(FaultKind.TRUNCATED, count, "the file ends in the middle of its compressed data")
         self.line_count = count

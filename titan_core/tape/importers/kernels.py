@@ -1,0 +1,383 @@
+"""Compiled forms of the two hot loops of a Binance import: reading lines, and keeping the book.
+
+`scan` understands combined-stream lines written exactly as Binance writes them, without a blank, and calls everything else odd: odd lines go through the
+ordinary decoder, so there is one place that knows what an error is. Importing this module needs numba; `fast.py` does without where it is absent.
+"""
+
+import numpy as np
+from numba import njit
+
+ODD, QUOTE, TRADE, AGG_TRADE, DEPTH = 0, 1, 2, 3, 4
+ID, ID_LAST, ID_BEFORE, EVENT, TRANSACTION, V0, V1, V2, V3, LEVELS_FROM, BIDS_TO, ASKS_TO, FLAG = range(13)
+FIELDS = 13
+MOST_STREAMS = 32
+_PRICE_SCALE, _SIZE_SCALE, _MOST_DIGITS = 10, 8, 18
+_TENS = 10 ** np.arange(_PRICE_SCALE + 1, dtype=np.int64)
+_LARGEST = np.int64(9_223_372_036_854_775_807) // _TENS
+
+_PREFIX = np.frombuffer(b'{"stream":"', np.uint8)
+_DATA = np.frombuffer(b'","data":{', np.uint8)
+_BOOK_TICKER = np.frombuffer(b"bookTicker", np.uint8)
+_TRADE = np.frombuffer(b"trade", np.uint8)
+_AGG_TRADE = np.frombuffer(b"aggTrade", np.uint8)
+_DEPTH = np.frombuffer(b"depth", np.uint8)
+_TRUE = np.frombuffer(b"true", np.uint8)
+_FALSE = np.frombuffer(b"false", np.uint8)
+_MARKET = np.frombuffer(b"MARKET", np.uint8)
+_NEWLINE, _SPACE, _QUOTE_MARK, _COMMA, _COLON, _DOT = 10, 32, 34, 44, 58, 46
+_OPEN, _CLOSE, _END, _BACKSLASH, _ZERO, _MINUS = 91, 93, 125, 92, 48, 45
+
+
+@njit(cache=True)
+def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
+    for i in range(len(text)):
+        if data[at + i] != text[i]:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _integer(data, at):  # type: ignore[no-untyped-def]
+    """Read digits from `at`; return (value, end of the digits), the end being `at` where there are none or too many."""
+    value, i = 0, at
+    while _ZERO <= data[i] <= 57:
+        value = value * 10 + (data[i] - _ZERO)
+        i += 1
+    return (value, i) if i - at <= _MOST_DIGITS + 1 and value >= 0 else (0, at)
+
+
+@njit(cache=True)
+def _decimal(data, at, scale):  # type: ignore[no-untyped-def]
+    """Read a decimal number up to its closing quote as an integer of 10^-scale.
+
+    Returns (value, position of the quote); the value is -1 where it is not a plain, small, unsigned number.
+    """
+    i, value = at, 0
+    c = data[i]
+    while _ZERO <= c <= 57:
+        value = value * 10 + (c - _ZERO)
+        i += 1
+        c = data[i]
+    digits, decimals = i - at, 0
+    if c == _DOT:
+        i += 1
+        point = i
+        c = data[i]
+        while _ZERO <= c <= 57:
+            value = value * 10 + (c - _ZERO)
+            i += 1
+            c = data[i]
+        decimals = i - point
+        digits += decimals
+    if c != _QUOTE_MARK or digits == 0 or digits > _MOST_DIGITS or decimals > scale or value > _LARGEST[scale - decimals]:
+        return -1, i
+    return value * _TENS[scale - decimals], i
+
+
+@njit(cache=True)
+def _closing_quote(data, at):  # type: ignore[no-untyped-def]
+    """Return where the string that begins at `at` ends, or -1 where it has an escape or no end on its line."""
+    i = at
+    while data[i] != _QUOTE_MARK:
+        if data[i] == _BACKSLASH or data[i] == _NEWLINE:
+            return -1
+        i += 1
+    return i
+
+
+@njit(cache=True)
+def _levels(data, at, prices, sizes, count):  # type: ignore[no-untyped-def]
+    """Read `[["price","size"],...]` from the opening bracket on; return (position after it, levels so far), position -1 for anything else."""
+    i = at + 1
+    if data[i] == _CLOSE:
+        return i + 1, count
+    while data[i] == _OPEN and data[i + 1] == _QUOTE_MARK:
+        price, i = _decimal(data, i + 2, _PRICE_SCALE)
+        if price < 0 or data[i + 1] != _COMMA or data[i + 2] != _QUOTE_MARK:
+            return -1, count
+        size, i = _decimal(data, i + 3, _SIZE_SCALE)
+        if size < 0 or data[i + 1] != _CLOSE:
+            return -1, count
+        prices[count], sizes[count] = price, size
+        count += 1
+        i += 3
+        if data[i - 1] == _CLOSE:
+            return i, count
+        if data[i - 1] != _COMMA:
+            return -1, count
+    return -1, count
+
+
+@njit(cache=True)
+def _kind(data, at, stop):  # type: ignore[no-untyped-def]
+    """Tell the kind of a stream from the part of its name after the symbol."""
+    size = stop - at
+    if size == len(_BOOK_TICKER) and _starts_with(data, at, _BOOK_TICKER):
+        return QUOTE
+    if size == len(_TRADE) and _starts_with(data, at, _TRADE):
+        return TRADE
+    if size == len(_AGG_TRADE) and _starts_with(data, at, _AGG_TRADE):
+        return AGG_TRADE
+    if size >= len(_DEPTH) and _starts_with(data, at, _DEPTH) and (size == len(_DEPTH) or data[at + len(_DEPTH)] == 64):
+        return DEPTH
+    return ODD
+
+
+@njit(cache=True)
+def _stream(data, at, stop, streams, known):  # type: ignore[no-untyped-def]
+    """Return the number of a stream name, a new one where it was not seen before, or -1 where there are too many."""
+    size = stop - at
+    for number in range(known):
+        if streams[number, 1] - streams[number, 0] == size:
+            same = True
+            for i in range(size):
+                if data[streams[number, 0] + i] != data[at + i]:
+                    same = False
+                    break
+            if same:
+                return number
+    if known == len(streams):
+        return -1
+    streams[known, 0], streams[known, 1] = at, stop
+    return known
+
+
+@njit(cache=True)
+def _text(data, key, at, kind, row):  # type: ignore[no-untyped-def]
+    """Read a member whose value is text; return (position after it, place of the member or -1), position -1 where it is odd."""
+    place, scale = -1, _PRICE_SCALE
+    if kind == QUOTE:
+        if key == 98:  # b
+            place = V0
+        elif key == 97:  # a
+            place = V1
+        elif key == 66:  # B
+            place, scale = V2, _SIZE_SCALE
+        elif key == 65:  # A
+            place, scale = V3, _SIZE_SCALE
+    elif kind != DEPTH:
+        if key == 112:  # p
+            place = V0
+        elif key == 113:  # q
+            place, scale = V1, _SIZE_SCALE
+        elif key == 88 and not (_starts_with(data, at, _MARKET) and data[at + len(_MARKET)] == _QUOTE_MARK):  # X
+            return -1, -1
+    if place < 0:
+        stop = _closing_quote(data, at)
+        return (stop + 1 if stop >= 0 else -1), -1
+    value, stop = _decimal(data, at, scale)
+    row[place] = value
+    return (stop + 1 if value >= 0 else -1), place
+
+
+@njit(cache=True)
+def _whole(data, key, at, kind, row):  # type: ignore[no-untyped-def]
+    """Read a member whose value is a whole number, like `_text`."""
+    value, after = _integer(data, at)
+    place = -1
+    if key == 69:  # E
+        place = EVENT
+    elif key == 84:  # T
+        place = TRANSACTION
+    elif key == 117:  # u
+        place = ID_LAST if kind == DEPTH else ID
+    elif key == 256 * 112 + 117:  # pu
+        place = ID_BEFORE
+    elif (key == 85 and kind == DEPTH) or (key == 116 and kind == TRADE) or (key == 97 and kind == AGG_TRADE):  # U t a
+        place = ID
+    if place >= 0:
+        row[place] = value
+    return (after if after > at else -1), place
+
+
+@njit(cache=True)
+def _flag(data, key, at, row):  # type: ignore[no-untyped-def]
+    """Read a member whose value is true or false, like `_text`."""
+    yes = _starts_with(data, at, _TRUE)
+    if not yes and not _starts_with(data, at, _FALSE):
+        return -1, -1
+    if key != 109:  # m
+        return at + (4 if yes else 5), -1
+    row[FLAG] = yes
+    return at + (4 if yes else 5), FLAG
+
+
+@njit(cache=True)
+def _needed(kind):  # type: ignore[no-untyped-def]
+    if kind == QUOTE:
+        return (1 << ID) | (1 << V0) | (1 << V1) | (1 << V2) | (1 << V3)
+    if kind == DEPTH:
+        return (1 << ID) | (1 << ID_LAST) | (1 << BIDS_TO) | (1 << ASKS_TO)
+    return (1 << ID) | (1 << V0) | (1 << V1) | (1 << TRANSACTION) | (1 << FLAG)
+
+
+@njit(cache=True)
+def _message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-untyped-def]
+    """Read the members of a message; return (position after the last, levels so far), position -1 where it is odd or lacks one."""
+    i, seen = at, 0
+    while data[i] == _QUOTE_MARK:
+        key, i = 0, i + 1
+        while data[i] != _QUOTE_MARK and data[i] != _NEWLINE and key < 65536:
+            key, i = key * 256 + data[i], i + 1
+        if data[i] != _QUOTE_MARK or data[i + 1] != _COLON:
+            return -1, count
+        i += 2
+        c = data[i]
+        if c == _QUOTE_MARK:
+            i, place = _text(data, key, i + 1, kind, row)
+        elif _ZERO <= c <= 57:
+            i, place = _whole(data, key, i, kind, row)
+        elif c == _OPEN and kind == DEPTH and (key == 98 or (key == 97 and seen & (1 << BIDS_TO))):  # b, then a
+            place = BIDS_TO if key == 98 else ASKS_TO
+            i, count = _levels(data, i, prices, sizes, count)
+            row[place] = count
+        else:
+            i, place = _flag(data, key, i, row)
+        if i < 0 or (place >= 0 and seen & (1 << place)):
+            return -1, count
+        if place >= 0:
+            seen |= 1 << place
+        if data[i] == _COMMA:
+            i += 1
+    needed = _needed(kind)
+    return (i if seen & needed == needed else -1), count
+
+
+@njit(cache=True)
+def _line(data, at, row, prices, sizes, count, streams, known):  # type: ignore[no-untyped-def]
+    """Read one line; return (kind, receive time, stream number, levels so far, position of its end)."""
+    receive, i = _integer(data, at)
+    if i - at < 10 or data[i] != _SPACE or not _starts_with(data, i + 1, _PREFIX):
+        return ODD, 0, 0, count, i
+    name = i + 1 + len(_PREFIX)
+    stop = _closing_quote(data, name)
+    if stop < 0 or not _starts_with(data, stop, _DATA):
+        return ODD, 0, 0, count, i
+    split = name
+    while split < stop and data[split] != 64:  # @
+        split += 1
+    kind = _kind(data, split + 1, stop)
+    number = _stream(data, name, stop, streams, known) if kind != ODD else -1
+    if number < 0:
+        return ODD, 0, 0, count, i
+    row[:] = 0
+    row[ID_BEFORE] = -1
+    row[LEVELS_FROM] = count
+    end, levels = _message(data, stop + len(_DATA), kind, row, prices, sizes, count)
+    if end < 0 or data[end] != _END or data[end + 1] != _END:
+        return ODD, 0, 0, count, i
+    end += 3 if data[end + 2] == 13 else 2
+    if data[end] != _NEWLINE:
+        return ODD, 0, 0, count, i
+    return kind, receive, number, levels, end
+
+
+@njit(cache=True)
+def scan(data, starts, ends, kinds, receive, numbers, fields, prices, sizes, streams):  # type: ignore[no-untyped-def]
+    """Read all lines of a block, which must end with a newline; returns (lines, levels, streams).
+
+    Every output array has room for one entry per line, level or stream. No read goes beyond the last newline: each stops at one.
+    """
+    at, line, levels, known = 0, 0, 0, 0
+    while at < len(data):
+        kind, time, number, levels, end = _line(data, at, fields[line], prices, sizes, levels, streams, known)
+        while data[end] != _NEWLINE:
+            end += 1
+        starts[line], ends[line] = at, end
+        kinds[line], receive[line], numbers[line] = kind, time, number
+        if kind != ODD and number == known:
+            known += 1
+        line, at = line + 1, end + 1
+    return line, levels, known
+
+
+# -- the book -------------------------------------------------------------------------------------------------------
+@njit(cache=True)
+def _set_level(keys, values, count, key, size):  # type: ignore[no-untyped-def]
+    """Set one level in ascending arrays; a size of 0 empties it. Returns (number of levels, emptied ones included; levels moved).
+
+    A new level moves its neighbours only as far as the next emptied one.
+    """
+    low, left = 0, count
+    while left > 1:  # without a branch to guess wrong
+        half = left >> 1
+        low += half * (keys[low + half - 1] < key)
+        left -= half
+    if left == 1 and keys[low] < key:
+        low += 1
+    if low < count and keys[low] == key:
+        values[low] = size
+        return count, 0
+    if size == 0:
+        return count, 0
+    if low > 0 and values[low - 1] == 0:
+        keys[low - 1], values[low - 1] = key, size
+        return count, 0
+    free = low
+    while free < count and values[free] != 0:
+        free += 1
+    for i in range(free, low, -1):
+        keys[i], values[i] = keys[i - 1], values[i - 1]
+    keys[low], values[low] = key, size
+    return max(count, free + 1), free - low
+
+
+@njit(cache=True)
+def _spread(keys, values, count):  # type: ignore[no-untyped-def]
+    """Drop the emptied levels and leave one after every eighth of the others, where there is room, so that new ones find space close by."""
+    kept = 0
+    for i in range(count):
+        if values[i] != 0:
+            keys[kept], values[kept] = keys[i], values[i]
+            kept += 1
+    to = kept + kept // 8
+    if to > len(keys):
+        return kept
+    count = to
+    for i in range(kept - 1, -1, -1):
+        if i % 8 == 7:
+            to -= 1
+            keys[to], values[to] = keys[i] + 1, 0  # 1e-10 above a price there is none
+        to -= 1
+        keys[to], values[to] = keys[i], values[i]
+    return count
+
+
+@njit(cache=True)
+def _best(keys, values, count, prices, sizes):  # type: ignore[no-untyped-def]
+    """Write the best levels, best first; returns (number of levels without the emptied ones at the top, emptied ones passed over)."""
+    while count > 0 and values[count - 1] == 0:
+        count -= 1
+    i, found = count - 1, 0
+    while i >= 0 and found < len(prices):
+        if values[i] != 0:
+            prices[found], sizes[found] = keys[i], values[i]
+            found += 1
+        i -= 1
+    return count, (count - 1 - i) - found
+
+
+@njit(cache=True)
+def apply_levels(keys, values, counts, sign, starts, stops, prices, sizes, best_prices, best_sizes):  # type: ignore[no-untyped-def]
+    """Apply the levels starts[m]:stops[m] of each message m to one side and write its best levels after each; missing ones stay as they are.
+
+    `sign` is -1 for asks, whose keys are negated so that the best is the largest. Returns the number of messages applied: fewer than there are where
+    the arrays are full.
+    """
+    count = counts[0]
+    for message in range(len(starts)):
+        room = len(keys) - (stops[message] - starts[message])
+        if count > room:
+            count = _spread(keys, values, count)
+            if count > room:
+                counts[0] = count
+                return message
+        worn = 0
+        for i in range(starts[message], stops[message]):
+            count, moved = _set_level(keys, values, count, sign * prices[i], sizes[i])
+            worn += moved
+        count, skipped = _best(keys, values, count, best_prices[message], best_sizes[message])
+        if skipped > 64 or worn > count:
+            count = _spread(keys, values, count)
+    counts[0] = count
+    return len(starts)

@@ -1,0 +1,160 @@
+"""The wire messages of Binance and Bybit V5, as far as the importers read them.
+
+Structs without garbage collector tracking and with only the fields used: decoding them is the floor of an import's cost. Depth levels stay raw JSON;
+`read_levels` turns those of many messages into integers at once.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from titan_core.tape.importers.book import LevelRuns, Levels
+from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Ints, read_joined, read_numbers
+
+
+class BookTicker(msgspec.Struct, gc=False):
+    """Binance best bid and ask; only USD-M sends times."""
+
+    u: int
+    b: str
+    B: str
+    a: str
+    A: str
+    T: int = 0
+    E: int = 0
+
+
+class TradeMessage(msgspec.Struct, gc=False):
+    """Binance trade; `X` (USD-M only) is MARKET, INSURANCE_FUND, ADL or NA."""
+
+    t: int
+    p: str
+    q: str
+    m: bool
+    T: int
+    E: int = 0
+    X: str = "MARKET"
+
+
+class AggTrade(msgspec.Struct, gc=False):
+    """Binance aggregated trade; `a` is its id."""
+
+    a: int
+    p: str
+    q: str
+    m: bool
+    T: int
+    E: int = 0
+
+
+class DepthUpdate(msgspec.Struct, gc=False):
+    """Binance difference of the book; `pu` (USD-M only) is the `u` of the message before."""
+
+    U: int
+    u: int
+    b: msgspec.Raw
+    a: msgspec.Raw
+    E: int = 0
+    T: int = 0
+    pu: int = -1
+
+
+class MarkUpdate(msgspec.Struct, gc=False):
+    """Binance USD-M mark price: `i` index price, `r` funding rate to come, `T` when it is due."""
+
+    p: str
+    E: int
+    i: str = "0"
+    r: str = ""
+    T: int = 0
+
+
+class ForcedOrder(msgspec.Struct, gc=False):
+    """The order of a Binance liquidation: `S` is the side of the forced order, `z` what was executed of it."""
+
+    S: str
+    p: str
+    z: str
+    T: int
+
+
+class ForceOrder(msgspec.Struct, gc=False):
+    """Binance USD-M liquidation."""
+
+    o: ForcedOrder
+    E: int = 0
+
+
+class DepthSnapshot(msgspec.Struct, gc=False):
+    """REST answer with the whole book."""
+
+    lastUpdateId: int
+    bids: msgspec.Raw
+    asks: msgspec.Raw
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """Any JSON object of either exchange, far enough to tell what it is."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+    topic: str = ""
+    type: str = ""
+    ts: int = 0
+    op: str = ""
+    success: bool | None = None
+    channel: str = ""
+    lastUpdateId: int = 0
+    e: str = ""
+    s: str = ""
+    u: int = 0
+    B: Any = None
+    result: Any = msgspec.UNSET
+    id: Any = msgspec.UNSET
+
+
+_LEVELS = msgspec.json.Decoder(list[tuple[str, str]])
+_QUOTING = b'[]" \t'
+
+
+def read_levels(bids: Sequence[bytes], asks: Sequence[bytes]) -> tuple[LevelRuns, list[int]]:
+    """Read the JSON lists of [price, size] of many messages into fine integers, at once where they are well-formed.
+
+    Returns the levels and which messages have a list that cannot be read; those have no levels.
+    """
+    raws = [raw for pair in zip(bids, asks, strict=True) for raw in pair]
+    counts = [max(0, raw.count(b"[") - 1) for raw in raws]
+    text = b",".join([raw for raw, count in zip(raws, counts, strict=True) if count]).translate(None, _QUOTING)
+    numbers = read_joined(text, 2 * sum(counts))
+    if numbers is not None and all(count or raw == b"[]" for raw, count in zip(raws, counts, strict=True)):
+        (prices, price_trouble), (sizes, size_trouble) = numbers.every(0, 2).fine(PRICE_DECIMALS), numbers.every(1, 2).fine(SIZE_DECIMALS)
+        if not price_trouble.any() and not size_trouble.any():
+            return _runs(counts, prices, sizes), []
+    return _read_each(raws)
+
+
+def _runs(counts: Sequence[int], prices: Ints, sizes: Ints) -> LevelRuns:
+    ends = np.cumsum(np.array([0, *counts], np.int64))
+    return LevelRuns(ends[0:-1:2], ends[1::2], ends[2::2], prices, sizes)
+
+
+def _read_each(raws: Sequence[bytes]) -> tuple[LevelRuns, list[int]]:
+    lists = [_read_one(raw) for raw in raws]
+    bad = [message for message in range(len(raws) // 2) if lists[2 * message] is None or lists[2 * message + 1] is None]
+    for message in bad:
+        lists[2 * message] = lists[2 * message + 1] = ([], [])
+    prices = np.array([price for one in lists if one for price in one[0]], np.int64)
+    sizes = np.array([size for one in lists if one for size in one[1]], np.int64)
+    return _runs([len(one[0]) if one else 0 for one in lists], prices, sizes), bad
+
+
+def _read_one(raw: bytes) -> Levels | None:
+    try:
+        levels = _LEVELS.decode(raw)
+    except msgspec.MsgspecError:
+        return None
+    prices, price_trouble = read_numbers([price for price, _ in levels]).fine(PRICE_DECIMALS)
+    sizes, size_trouble = read_numbers([size for _, size in levels]).fine(SIZE_DECIMALS)
+    return None if price_trouble.any() or size_trouble.any() else (prices.tolist(), sizes.tolist())
