@@ -34,10 +34,10 @@ class ScavengerConfig:
 
     # -- where the traps lie --------------------------------------------------------------------------------------
     rearm_s: int = key(900, "period at which levels are computed anew and traps moved", unit="s", low=60, high=86_400)
-    warmup_bars: int = key(4, "closed 15-minute bars before the first trap is set", unit="bars", low=1, high=1_000)
+    warmup_bars: int = key(4, "closed 15-minute bars before the first trap is set", unit="bars", low=0, high=1_000)
     sweep_bps: float = key(2.0, "how far beyond its level a trap lies", unit="bps", low=0.0, high=100.0)
     cluster_bps: float = key(4.0, "widest span of levels that are merged into one", unit="bps", low=0.0, high=100.0)
-    reach_bps: float = key(150.0, "distance from the price beyond which no trap is set", unit="bps", low=5.0, high=2_000.0)
+    reach_bps: float = key(120.0, "distance from the price beyond which no trap is set", unit="bps", low=5.0, high=2_000.0)
     max_traps: int = key(8, "traps on each side of the price, nearest first", unit="traps", low=1, high=64)
     min_weight: int = key(1, "sources that must agree on a level before it is trapped", unit="sources", low=1, high=7)
     bollinger_length: int = key(20, "15-minute closes in the Bollinger bands", unit="bars", low=2, high=500)
@@ -51,8 +51,8 @@ class ScavengerConfig:
     # -- what springs them ----------------------------------------------------------------------------------------
     flow_window_s: int = key(60, "window of the spot market's signed taker flow", unit="s", low=1, high=3_600)
     flow_baseline_s: int = key(3_600, "window from which the usual spot volume is taken", unit="s", low=60, high=86_400)
-    flow_share: float = key(0.25, "signed spot flow, as a share of the usual volume of such a window, that confirms a break", low=0.0, high=10.0)
-    return_bps: float = key(5.0, "way back inside its level at which a break has failed and the trap is set again", unit="bps", low=0.0, high=100.0)
+    flow_share: float = key(0.5, "signed spot flow, as a share of the usual volume of such a window, that confirms a break", low=0.0, high=10.0)
+    return_bps: float = key(2.0, "way back inside its level at which a break has failed and the trap is set again", unit="bps", low=0.0, high=100.0)
     watch_s: int = key(180, "fade: time in which a break must fail", unit="s", low=1, high=3_600)
     max_chase_bps: float = key(8.0, "distance beyond the trap at which it is too late to follow", unit="bps", low=0.0, high=200.0)
     max_spread_bps: float = key(2.0, "widest spread of the perpetual at which an entry is sent", unit="bps", low=0.0, high=100.0)
@@ -73,8 +73,8 @@ class ScavengerConfig:
     max_target_bps: float = key(50.0, "farthest target; a trade that needs a farther one is not taken", unit="bps", low=1.0, high=2_000.0)
     breakeven_r: float = key(1.0, "gain, in stop distances, at which the stop moves to the price that covers the fees; 0 leaves it", low=0.0, high=20.0)
     max_hold_s: int = key(2_400, "time after which an open trade is closed at market", unit="s", low=1, high=86_400)
-    cooldown_s: int = key(900, "pause after a trade that won", unit="s", low=0, high=86_400)
-    loss_cooldown_s: int = key(1_800, "pause after a trade that lost", unit="s", low=0, high=86_400)
+    cooldown_s: int = key(1_800, "pause after a trade that won", unit="s", low=0, high=86_400)
+    loss_cooldown_s: int = key(2_700, "pause after a trade that lost", unit="s", low=0, high=86_400)
     refusal_pause_s: int = key(300, "pause after the Brain has refused an entry", unit="s", low=0, high=86_400)
     max_trades_per_day: int = key(20, "trades in a UTC day", unit="trades", low=1, high=1_000)
 

@@ -1,6 +1,7 @@
 """The trap engine: sets traps at structural levels, judges each that springs by the spot market, and looks after the one trade it may hold."""
 
 from collections import Counter
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
@@ -9,12 +10,15 @@ from attrs import define, field
 from titan_core import BPS, D, Fill, InstrumentView, Market, Order, PairView, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
 from titan_scavenger.config import Execution, Mode, ScavengerConfig
 from titan_scavenger.plan import PPM, Plan, Skip, make_plan
-from titan_scavenger.tripwires import QUARTER, Cluster, Tripwires, source_names
+from titan_scavenger.tripwires import QUARTER, Cluster, Tripwires, nearest, source_names
 from titan_scavenger.witness import SpotWitness
 
 ATR_BARS = 14
+TIME_STOP = "time"
 EXIT_RETRY_NS = S
+STOP_SLIPPAGE_BPS = 1.0
 UP, DOWN = 1, -1
+NEVER_WATCHED = -(1 << 62)
 Trap = tuple[int, Cluster]
 """(direction of the break that springs it, the level)."""
 
@@ -44,7 +48,7 @@ class Scavenger(Strategy):
         """Start with no levels, no traps and no trade."""
         self.config = config
         self.tally: Counter[str] = Counter()
-        """What became of the traps, for reports and tests: `sprung`, `entered`, `won`, `lost`, and each `Skip`."""
+        """What became of the traps since 00:00 UTC: `sprung`, `entered`, `unfilled`, `won`, `lost` and each `Skip`. Noted and cleared every day."""
         self._follows = config.mode is not Mode.FADE
         self._fades = config.mode is not Mode.FOLLOW
         self._watch_ns = config.watch_s * S
@@ -68,7 +72,7 @@ class Scavenger(Strategy):
         except StrategyError as error:
             market.note(f"idle: {error}")
             return
-        self._pair, self._perp, self._spec = pair, pair.perp, pair.perp.spec
+        self._perp, self._spec = pair.perp, pair.perp.spec
         self._tripwires = Tripwires(self.config, self._perp)
         self._witness = SpotWitness(self.config, pair)
         if not self._witness.by_flow:
@@ -93,79 +97,88 @@ class Scavenger(Strategy):
     # -- traps ----------------------------------------------------------------------------------------------------
     def _rearm(self, market: Market, _: Any) -> None:
         """Compute the levels anew and move the traps, unless a trade or a pause makes traps useless now."""
-        now = market.now_ns
-        if now // D != self._day:
-            self._day, self._trades_today = now // D, 0
         self._reconcile(market)
+        now, price = market.now_ns, self._perp.last()
+        may_enter = self._may_enter(market)
         if self._trade is not None or now < self._quiet_until:
             return
-        price = self._perp.last()
-        if self._trades_today >= self.config.max_trades_per_day or price is None or self._perp.bars(QUARTER).count < self.config.warmup_bars:
-            self._set_traps(market, {})
+        if not may_enter or price is None or self._perp.bars(QUARTER).count < self.config.warmup_bars:
+            self._set_traps(market, [])
             return
-        tripwires = self._tripwires
-        tripwires.refresh(now, price)
-        self._witness.anchor()
-        wanted = {(UP, cluster): self._trigger(UP, cluster) for cluster in tripwires.above(price)}
-        wanted |= {(DOWN, cluster): self._trigger(DOWN, cluster) for cluster in tripwires.below(price)}
-        self._set_traps(market, wanted)
+        self._witness.look()
+        above, below = nearest(self._tripwires.find(now, price), price, self.config.max_traps)
+        self._set_traps(market, [(UP, cluster) for cluster in above] + [(DOWN, cluster) for cluster in below])
 
-    def _set_traps(self, market: Market, wanted: dict[Trap, int]) -> None:
-        """Disarm what is no longer wanted and arm what is new; most levels stay the same from one time to the next."""
-        traps, broken, perp = self._traps, self._broken, self._perp
-        for trap in [trap for trap in traps if trap not in wanted]:
+    def _set_traps(self, market: Market, wanted: Sequence[Trap]) -> None:
+        """Disarm what is no longer wanted and arm what is new; most levels stay the same from one time to the next.
+
+        A level that is broken stays so until the price has come back, or until nobody wants it and its break is old.
+        """
+        traps, broken, keep = self._traps, self._broken, set(wanted)
+        for trap in [trap for trap in traps if trap not in keep]:
             market.disarm(traps.pop(trap))
-        for trap in [trap for trap, back in broken.items() if trap not in wanted and market.now_ns - back.payload[1] > self._watch_ns]:
+        for trap in [trap for trap, back in broken.items() if trap not in keep and market.now_ns - back.payload[2] > self._watch_ns]:
             market.disarm(broken.pop(trap))
-        for trap, trigger in wanted.items():
+        for trap in wanted:
             if trap not in traps and trap not in broken:
-                traps[trap] = market.arm(perp.above(trigger) if trap[0] > 0 else perp.below(trigger), self._sprung, trap)
+                direction, edge = trap[0], _edge(*trap)
+                self._set(market, trap, edge + direction * max(1, int(edge * self.config.sweep_bps / BPS)))
 
-    def _trigger(self, direction: int, cluster: Cluster) -> int:
-        edge = _edge(direction, cluster)
-        return edge + direction * max(1, int(edge * self.config.sweep_bps / BPS))
+    def _set(self, market: Market, trap: Trap, trigger: int) -> None:
+        condition = self._perp.above(trigger) if trap[0] > 0 else self._perp.below(trigger)
+        self._traps[trap] = market.arm(condition, self._sprung, (trap, trigger))
+
+    def _may_enter(self, market: Market) -> bool:
+        """Whether the phase is flat, rested and below its number of trades a day."""
+        day = market.now_ns // D
+        if day != self._day:
+            if self.tally:
+                market.note("day: " + ", ".join(f"{word} {count}" for word, count in self.tally.items()))
+                self.tally.clear()
+            self._day, self._trades_today = day, 0
+        return self._trade is None and market.now_ns >= self._quiet_until and self._trades_today < self.config.max_trades_per_day
 
     def _sprung(self, market: Market, hit: Any) -> None:
         """A level was broken: follow where spot confirms, and wait for the price to come back."""
-        trap: Trap = hit.payload
+        trap, trigger = hit.payload
         del self._traps[trap]
-        self.tally["sprung"] += 1
-        if self._trade is not None or market.now_ns < self._quiet_until:
-            return
-        direction, cluster = trap
-        confirmed = self._witness.confirms(direction, self._trigger(direction, cluster))
-        if confirmed and self._follows:
-            self._follow(market, direction, cluster)
-        else:
-            self.tally[Skip.CONFIRMED if confirmed else Skip.UNCONFIRMED] += 1
-        if self._trade is None:
-            edge = _edge(direction, cluster)
-            inside = edge - direction * int(edge * self.config.return_bps / BPS)
-            condition = self._perp.below(inside) if direction > 0 else self._perp.above(inside)
-            self._broken[trap] = market.arm(condition, self._returned, (trap, market.now_ns, confirmed))
+        direction, since_ns, tally = trap[0], NEVER_WATCHED, self.tally
+        tally["sprung"] += 1
+        if self._may_enter(market):
+            confirmed = self._witness.confirms(direction, trigger)
+            if confirmed and self._follows:
+                self._follow(market, trap, trigger)
+            else:
+                tally[Skip.CONFIRMED if confirmed else Skip.UNCONFIRMED] += 1
+            if self._fades and not confirmed:
+                since_ns = market.now_ns
+        edge = _edge(*trap)
+        inside = edge - direction * int(edge * self.config.return_bps / BPS)
+        condition = self._perp.below(inside) if direction > 0 else self._perp.above(inside)
+        self._broken[trap] = market.arm(condition, self._returned, (trap, trigger, since_ns))
 
-    def _follow(self, market: Market, direction: int, cluster: Cluster) -> None:
+    def _follow(self, market: Market, trap: Trap, trigger: int) -> None:
         """Trade with the break; the stop lies behind the whole level."""
-        price, trigger = self._perp.last(), self._trigger(direction, cluster)
+        direction, price = trap[0], self._perp.last()
         if price is None or direction * (price - trigger) * BPS > trigger * self.config.max_chase_bps:
             self.tally[Skip.CHASED] += 1
             return
-        self._enter(market, direction, _edge(-direction, cluster), f"follow {source_names(cluster[2])}")
+        self._enter(market, direction, _edge(-direction, trap[1]), f"follow {source_names(trap[1][2])}")
 
     def _returned(self, market: Market, hit: Any) -> None:
-        """The price is back inside the level: the break has failed. Fade it if spot never confirmed it, and set the trap again."""
-        trap, since_ns, confirmed = hit.payload
+        """The price is back inside the level: the break has failed. Set the trap again, and fade a sweep that spot never confirmed."""
+        trap, trigger, since_ns = hit.payload
         del self._broken[trap]
-        if self._trade is not None or market.now_ns < self._quiet_until:
+        self._set(market, trap, trigger)
+        if market.now_ns - since_ns > self._watch_ns or not self._may_enter(market):
             return
-        direction, cluster = trap
-        trigger = self._trigger(direction, cluster)
-        if self._fades and not confirmed and market.now_ns - since_ns <= self._watch_ns and not self._witness.confirms(direction, trigger):
-            extreme = self._perp.range_high(since_ns) if direction > 0 else self._perp.range_low(since_ns)
-            if extreme is not None:
-                self._enter(market, -direction, extreme, f"fade {source_names(cluster[2])}")
-        if self._trade is None:
-            self._traps[trap] = market.arm(self._perp.above(trigger) if direction > 0 else self._perp.below(trigger), self._sprung, trap)
+        direction = trap[0]
+        if self._witness.confirms(direction, trigger):
+            self.tally[Skip.CONFIRMED] += 1
+            return
+        extreme = self._perp.range_high(since_ns) if direction > 0 else self._perp.range_low(since_ns)
+        if extreme is not None:
+            self._enter(market, -direction, extreme, f"fade {source_names(trap[1][2])}")
 
     def _after_gap(self, market: Market, hit: Any) -> None:
         """Data are missing: rest, and begin anew from the levels as they are then."""
@@ -174,8 +187,10 @@ class Scavenger(Strategy):
 
     def _pause(self, market: Market, seconds: int) -> None:
         """Take no notice of anything for a while, then set the traps anew."""
-        self._quiet_until = max(self._quiet_until, market.now_ns + seconds * S)
-        market.at(self._quiet_until, self._rearm)
+        until = market.now_ns + seconds * S
+        if until > self._quiet_until:
+            self._quiet_until = until
+            market.at(until, self._rearm)
 
     # -- entry ----------------------------------------------------------------------------------------------------
     def _enter(self, market: Market, side: int, behind: int, tag: str) -> None:
@@ -198,16 +213,17 @@ class Scavenger(Strategy):
 
     def _plan(self, market: Market, side: int, behind: int) -> Plan | Skip:
         perp, config, budget = self._perp, self.config, market.budget()
-        quote, atr = perp.quote(), perp.bars(QUARTER).atr(ATR_BARS)
-        if quote is None or atr is None or perp.position():
-            return Skip.TOO_SMALL
+        quote, atr = perp.quote(), perp.bars(QUARTER).atr(ATR_BARS) or 0.0
+        if quote is None:
+            return Skip.WIDE_SPREAD
+        if perp.position():
+            return Skip.HOLDING
         entry = quote[1] if side > 0 else quote[0]
         if config.execution is Execution.LIMIT:
             entry += side * config.limit_ticks
         structure = side * (entry - behind) + int(entry * config.stop_buffer_bps / BPS)
-        return make_plan(
-            config, self._spec, side=side, entry=entry, structure=structure, atr=atr, equity=budget.equity, max_notional=budget.max_notional, risk=budget.risk
-        )
+        limits = {"equity": budget.equity, "max_notional": budget.max_notional, "risk": budget.risk}
+        return make_plan(config, self._spec, side=side, entry=entry, structure=structure, atr=atr, **limits)
 
     # -- the trade ------------------------------------------------------------------------------------------------
     def on_fill(self, market: Market, order: Order, fill: Fill) -> None:
@@ -236,28 +252,28 @@ class Scavenger(Strategy):
             if plan.side * (plan.target - level) > 0:
                 trade.pending.append(market.arm(perp.above(level) if plan.side > 0 else perp.below(level), self._to_breakeven))
 
-    def _costs(self, price: int) -> int:
-        """Return the move in ticks that pays for entering and leaving at market."""
-        return ceil(price * 2 * self._spec.taker_fee_ppm / PPM)
+    def _costs(self, price: float) -> int:
+        """Return the move in ticks that pays for entering and leaving at market, slippage of the stop included."""
+        return ceil(price * (2 * self._spec.taker_fee_ppm / PPM + STOP_SLIPPAGE_BPS / BPS))
 
     def _to_breakeven(self, market: Market, _: Any) -> None:
         trade, price = self._trade, self._perp.last()
         if trade is None or price is None:
             return
         side, average = trade.plan.side, trade.entered / trade.lots
-        stop = ceil(average) + self._costs(ceil(average)) if side > 0 else int(average) - self._costs(int(average))
+        stop = round(average) + side * self._costs(average)
         if side * (price - stop) > 0:
             market.protect(self._perp, stop=stop, target=trade.plan.target)
 
     def _time_out(self, market: Market, timer: Any) -> None:
         """Close the trade at market, and again until it is closed."""
-        if timer.payload is self._trade and self._perp.position() and isinstance(market.exit(self._perp, tag="time"), Refused):
+        if timer.payload is self._trade and self._perp.position() and isinstance(market.exit(self._perp, tag=TIME_STOP), Refused):
             market.after(EXIT_RETRY_NS, self._time_out, timer.payload)
 
     def on_order_closed(self, market: Market, order: Order) -> None:
         """An entry that found nothing ends the trade before it began; an exit that failed is sent again."""
         trade = self._trade
-        if order.intent.reduce_only:
+        if order.intent.tag == TIME_STOP:
             market.after(EXIT_RETRY_NS, self._time_out, trade)
         elif trade is not None and order.client_order_id == trade.order.client_order_id and not trade.lots:
             self._trade = None

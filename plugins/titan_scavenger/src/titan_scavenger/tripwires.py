@@ -32,11 +32,12 @@ class Source(IntFlag):
 
 # Plain integers: combining members of an IntFlag costs ten times as much, and thousands are combined a day.
 DAY, PREVIOUS_DAY, BOLLINGER, SWING_15M, SWING_1H, ROUND, LIQUIDATION = (int(source) for source in Source)
+_NAMES = tuple((int(source), str(source.name).lower()) for source in Source)
 
 
 def source_names(bits: int) -> str:
     """Name the sources of a cluster, for example `day+round`."""
-    return "+".join(source.name.lower() for source in Source if source & bits and source.name)
+    return "+".join(name for bit, name in _NAMES if bit & bits)
 
 
 def weight(cluster: Cluster) -> int:
@@ -115,53 +116,57 @@ def merge(levels: Iterable[Level], span: int) -> list[Cluster]:
 
 
 class Tripwires:
-    """The levels of one perpetual: computed by `refresh`, then asked for the nearest ones as the price moves."""
+    """Finds the levels of one perpetual. What it keeps from one time to the next only saves work: the answer depends on the market alone."""
 
     def __init__(self, config: ScavengerConfig, perp: InstrumentView) -> None:
-        """Start without levels."""
+        """Begin with nothing known."""
         self._config = config
         self._perp = perp
         self._steps = round_steps(perp.spec)
-        self._lows: list[int] = []
-        self._highs: list[int] = []
-        self.clusters: list[Cluster] = []
+        self._swings: tuple[list[int], ...] = ()
+        self._swing_levels: list[Level] = []
 
-    def refresh(self, now_ns: int, price: int) -> None:
-        """Compute all levels within twice the reach, so that they still serve when the price has moved."""
-        config = self._config
-        reach = int(2 * price * config.reach_bps / BPS)
+    def find(self, now_ns: int, price: int) -> list[Cluster]:
+        """Return the clusters within reach of the price that enough sources agree on, rising."""
+        config, perp = self._config, self._perp
+        reach = int(price * config.reach_bps / BPS)
         low, high = price - reach, price + reach
-        quarter = self._perp.bars(QUARTER)
-        found = daily_levels(self._perp, self._perp.bars(D), now_ns)
+        quarter = perp.bars(QUARTER)
+        found = daily_levels(perp, perp.bars(D), now_ns)
         found += bollinger_levels(quarter, config.bollinger_length, config.bollinger_width)
+        found = [level for level in found if low <= level[0] <= high]
         found += round_levels(self._steps, price, config.round_bps, low, high)
-        found += self._swing_levels(quarter)
-        span = int(price * config.cluster_bps / BPS)
-        merged = merge([level for level in found if low <= level[0] <= high], span)
-        self.clusters = [cluster for cluster in merged if weight(cluster) >= config.min_weight]
-        self._lows = [cluster[0] for cluster in self.clusters]
-        self._highs = [cluster[1] for cluster in self.clusters]
+        found += self._swings_within(quarter, low, high)
+        clusters = merge(found, int(price * config.cluster_bps / BPS))
+        return clusters if config.min_weight == 1 else [cluster for cluster in clusters if weight(cluster) >= config.min_weight]
 
-    def _swing_levels(self, quarter: Bars) -> list[Level]:
+    def _swings_within(self, quarter: Bars, low: int, high: int) -> list[Level]:
+        """Return the swing extremes and the liquidations estimated from them; their sorted list is made anew only when a swing comes or goes."""
         config, hour = self._config, self._perp.bars(H)
         reach, short, long = config.swing_reach, config.swing_15m_bars, config.swing_1h_bars
-        highs, hour_highs = quarter.swing_highs(reach, short), hour.swing_highs(reach, long)
-        lows, hour_lows = quarter.swing_lows(reach, short), hour.swing_lows(reach, long)
-        found = [(price, SWING_15M) for price in highs]
-        found += [(price, SWING_15M) for price in lows]
-        found += [(price, SWING_1H) for price in hour_highs]
-        found += [(price, SWING_1H) for price in hour_lows]
-        maintenance = self._perp.spec.maintenance_margin_bps
-        return found + liquidation_levels(highs + hour_highs, lows + hour_lows, config.liquidation_leverages, maintenance)
+        swings = quarter.swing_highs(reach, short), quarter.swing_lows(reach, short), hour.swing_highs(reach, long), hour.swing_lows(reach, long)
+        if swings != self._swings:
+            self._swings = swings
+            levels = [(price, SWING_15M) for price in swings[0] + swings[1]] + [(price, SWING_1H) for price in swings[2] + swings[3]]
+            levels += liquidation_levels(swings[0] + swings[2], swings[1] + swings[3], config.liquidation_leverages, self._perp.spec.maintenance_margin_bps)
+            self._swing_levels = sorted(levels)
+        known = self._swing_levels
+        return known[bisect_left(known, (low, 0)) : bisect_left(known, (high + 1, 0))]
 
-    def above(self, price: int) -> list[Cluster]:
-        """Return the nearest clusters that reach above the price, nearest first, within reach of the configuration."""
-        first = bisect_left(self._highs, price)
-        limit = price + int(price * self._config.reach_bps / BPS)
-        return [cluster for cluster in self.clusters[first : first + self._config.max_traps] if cluster[1] <= limit]
 
-    def below(self, price: int) -> list[Cluster]:
-        """Return the nearest clusters that reach below the price, nearest first, within reach of the configuration."""
-        last = bisect_right(self._lows, price)
-        limit = price - int(price * self._config.reach_bps / BPS)
-        return [cluster for cluster in self.clusters[max(0, last - self._config.max_traps) : last][::-1] if cluster[0] >= limit]
+def nearest(clusters: Sequence[Cluster], price: int, most: int) -> tuple[list[Cluster], list[Cluster]]:
+    """Return the clusters that reach above the price and those that reach below it, nearest first, at most `most` of each.
+
+    A cluster that lies around the price is in both lists: it can be broken either way.
+    """
+    above = bisect_left(clusters, price, key=_highest)
+    below = bisect_right(clusters, price, key=_lowest)
+    return list(clusters[above : above + most]), list(clusters[max(0, below - most) : below][::-1])
+
+
+def _lowest(cluster: Cluster) -> int:
+    return cluster[0]
+
+
+def _highest(cluster: Cluster) -> int:
+    return cluster[1]

@@ -19,26 +19,29 @@ class SpotWitness:
         self._stale_ns = config.stale_s * S if self.by_flow else QUARTER
         self._max_basis = int(config.max_basis_bps * 1_000)
         self._max_spread_bps = config.max_spread_bps
-        self._anchor: tuple[int, int] | None = None
+        self._needed = 1
+        self._then: tuple[int, int] | None = None
 
-    def anchor(self) -> None:
-        """Remember both prices: the traps are set now, and a break is judged by how far spot has come since. Needed where there is no flow."""
+    def look(self) -> None:
+        """Take note of what is usual: called when the traps are set, so that a break is judged against the market before it."""
+        if self.by_flow:
+            self._needed = max(1, int(self._spot.volume(self._baseline_ns) * self._share))
+            return
         spot, perp = self._spot.last(), self._perp.last()
-        self._anchor = None if spot is None or perp is None else (spot, perp)
+        self._then = None if spot is None or perp is None else (spot, perp)
 
     def confirms(self, direction: int, trigger: int) -> bool:
         """Whether spot confirms a break of the perpetual beyond `trigger` ticks, upwards (+1) or downwards (-1).
 
         By flow: the signed taker flow of the window points the same way and is at least the configured share of the usual volume of such a window.
-        By price: spot has moved at least as far, relative to the moment the traps were set, as the perpetual's trigger lay away.
+        By price: since the traps were set spot has moved as far, relative to its price, as the trigger lay away from the perpetual's.
         """
         if self.by_flow:
-            needed = max(1, int(self._spot.volume(self._baseline_ns) * self._share))
-            return direction * self._spot.cvd(self._window_ns) >= needed
+            return direction * self._spot.cvd(self._window_ns) >= self._needed
         spot = self._spot.last()
-        if self._anchor is None or spot is None:
+        if self._then is None or spot is None:
             return False
-        spot_then, perp_then = self._anchor
+        spot_then, perp_then = self._then
         return direction * (spot * perp_then - spot_then * trigger) >= 0
 
     def objection(self) -> Skip | None:
