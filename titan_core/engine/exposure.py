@@ -173,6 +173,10 @@ class ExposureDesk:
         """Free the instruments that are flat and have no open order."""
         if not self.lease:
             return
+        lots = self._engine.account.lots
+        for k, slot in self.lease.items():
+            if lots[k]:
+                self._governor.books[slot].exposed = True
         busy = {order.k for order in self._engine.venue.working.values()}
         account = self._engine.account
         for k in [k for k in self.lease if not account.lots[k] and k not in busy]:

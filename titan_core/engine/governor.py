@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from titan_core.brain.chart import build_chart
+from titan_core.brain.correlation import Correlations
 from titan_core.brain.limits import BrainLimits
 from titan_core.brain.machine import BrainMachine, Turn
 from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown
@@ -23,7 +24,7 @@ from titan_core.engine.phases import PhaseBinding, PhaseBook
 from titan_core.engine.watch import Watch
 from titan_core.model.ids import BRAIN
 from titan_core.model.order import Approved, Intent, Refused
-from titan_core.model.units import MS, D, S, share
+from titan_core.model.units import MS, D, H, S, share
 
 OPERATING = frozenset((PhaseState.ACTIVE, PhaseState.REDUCED, PhaseState.HALTED, PhaseState.ESCALATED))
 RETRY_NS = S
@@ -43,6 +44,7 @@ class BrainGovernor:
         self._about: PhaseBook | None = None
         self.peak2 = 2 * peak
         self.drawdown = Drawdown.NONE
+        self.correlations = Correlations(limits)
         self.escalated_today = 0
         self._by_id = {book.id: book for book in self.books}
         self._busy = False
@@ -84,6 +86,8 @@ class BrainGovernor:
         self.watch = Watch(self, engine)
         self.peak2 = max(self.peak2, self.equity2())
         engine.at_system((engine.now // D + 1) * D, self._midnight)
+        if len(self.books) > 1:
+            engine.at_system((engine.now // H + 1) * H, self._hour)
         self._busy = True
         self.fire(Trigger.LOADED)
         self.fire(Trigger.RECONCILED)
@@ -307,7 +311,7 @@ class BrainGovernor:
 
     def _start_phase(self, book: PhaseBook | None) -> None:
         assert book is not None
-        book.base2, book.level = self.phase_equity2(book), DayLoss.NONE
+        book.base2, book.level, book.active_since = self.phase_equity2(book), DayLoss.NONE, self.engine.now
         book.activations += 1
         try:
             book.binding.activated()
@@ -414,7 +418,24 @@ class BrainGovernor:
             self.closing.flatten(None)
         self.settle()
 
-    # -- the day --------------------------------------------------------------------------------------------------
+    # -- the hour and the day --------------------------------------------------------------------------------------------------
+    def _hour(self, timer: Timer) -> None:
+        """Note what each phase has made in the hour, and hold down a phase that moves with an earlier one."""
+        self.engine.at_system(self.engine.now + H, self._hour)
+        hour = {}
+        for book in self.books:
+            result2, equity2 = self.engine.account.result2(book.slot, self.engine.value2), self.phase_equity2(book)
+            if (book.exposed or self.closing.holds(book)) and equity2 > 0:
+                hour[book.id] = (result2 - book.result2) / equity2
+            book.result2, book.exposed = result2, self.closing.holds(book)
+        self.correlations.add(hour)
+        running = sorted((b for b in self.books if self.state_of(b) in OPERATING), key=lambda b: (b.active_since, b.slot))
+        for phase in self.correlations.held_down([book.id for book in running]):
+            book = self._by_id[phase]
+            if not book.held_down:
+                book.held_down = True
+                self.fire(Trigger.REDUCE, book)
+
     def _midnight(self, timer: Timer) -> None:
         """Clear the phases' levels, share equity out anew, relax what draw-down admits."""
         self.engine.at_system((self.engine.now // D + 1) * D, self._midnight)
@@ -424,6 +445,8 @@ class BrainGovernor:
         self.allocate()
         for book in self.books:
             if self.state_of(book) in OPERATING:
+                others = [other.id for other in self.books if other is not book and self.state_of(other) in OPERATING]
+                book.held_down = book.held_down and not self.correlations.released(book.id, others)
                 book.level = DayLoss.NONE
                 book.base2 = self.phase_equity2(book)
                 self.fire(Trigger.RECOVER, book)

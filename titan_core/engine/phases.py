@@ -58,6 +58,11 @@ class PhaseBook:
     broken: str = ""
     """Why the plugin is in quarantine; empty while it is trusted."""
     to_be_disabled: bool = False
+    active_since: int = 0
+    exposed: bool = False
+    """Whether it has held a position during the present hour."""
+    result2: int = 0
+    """Its net result at the start of the present hour."""
     held_down: bool = False
     """Reduced because of its correlation with an earlier-activated phase."""
     dwell: "Timer | None" = None
