@@ -11,7 +11,7 @@ from titan_core import __version__
 from titan_core.cli import main as cli
 from titan_core.cli.main import COMMANDS, Entry, main
 
-HEAVY = ("ccxt", "numba", "numpy", "pluggy", "rich", "transitions", "wasmtime", "titan_core.engine", "titan_core.brain", "titan_core.config")
+HEAVY = ("ccxt", "numba", "numpy", "pluggy", "rich", "transitions", "titan_core.engine", "titan_core.brain", "titan_core.config")
 PRESENT = cli.LazyGroup().list_commands(None)
 
 

