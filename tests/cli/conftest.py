@@ -31,13 +31,16 @@ GOOD = """
         )
 """
 BROKEN = "raise RuntimeError('no licence')"
-UNWELL = GOOD + """
+UNWELL = (
+    GOOD
+    + """
     from titan_core import Health
 
     @hookimpl
     def titan_health():
         return Health(False, "no data")
 """
+)
 SOURCES = {"good": GOOD, "broken": BROKEN, "unwell": UNWELL}
 
 Installed = Callable[..., None]

@@ -172,7 +172,7 @@ def test_a_file_that_is_no_text_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_value_where_a_table_belongs_is_reported(write: Write) -> None:
-    assert 'write [limits] on a line of its own' in problems(write("trapper.toml", "limits = 3\n"))[0]
+    assert "write [limits] on a line of its own" in problems(write("trapper.toml", "limits = 3\n"))[0]
 
 
 def test_a_misspelled_file_is_an_error(write: Write) -> None:

@@ -71,9 +71,7 @@ def _print_phase(phase: "LoadedPhase", settings: "Config") -> None:
         facts.add_row(name, value)
     screen.print(facts)
     own = [setting for setting in settings.settings if setting.spec.path[0] == phase.id]
-    rows = [
-        {"key": ".".join(s.spec.path[1:]), "value": s.spec.show(s.value), "unit": s.spec.meaning.unit, "meaning": s.spec.meaning.help} for s in own
-    ]
+    rows = [{"key": ".".join(s.spec.path[1:]), "value": s.spec.show(s.value), "unit": s.spec.meaning.unit, "meaning": s.spec.meaning.help} for s in own]
     emit(rows, False, title=f"Configuration (config/{phase.id}.toml)")
 
 

@@ -39,9 +39,7 @@ class VenueConfig:
 
     def applied_to(self, instrument: Instrument) -> Instrument:
         """Return the instrument on these terms."""
-        return attrs.evolve(
-            instrument, maker_fee_ppm=self.maker_fee_ppm, taker_fee_ppm=self.taker_fee_ppm, liquidation_fee_bps=self.liquidation_fee_bps
-        )
+        return attrs.evolve(instrument, maker_fee_ppm=self.maker_fee_ppm, taker_fee_ppm=self.taker_fee_ppm, liquidation_fee_bps=self.liquidation_fee_bps)
 
 
 VENUES: Mapping[VenueId, VenueConfig] = MappingProxyType(
