@@ -65,9 +65,9 @@ def equity_curve(
     for instrument in tape.instruments:
         mine = [(fill.ts_ns, fill.signed_lots) for fill in fills if fill.instrument == instrument.id]
         if mine:
-            lots, price2 = _as_of(mine, at) * instrument.money_per_tick_lot, doubled_price(tape, instrument, at)
-            _check(int(np.abs(lots).max()) * int(price2.max()), f"the position in {instrument.id}")
-            value2 += lots * price2
+            held, unit, price2 = _as_of(mine, at), instrument.money_per_tick_lot, doubled_price(tape, instrument, at)
+            _check(int(np.abs(held).max()) * unit * int(price2.max()), f"the position in {instrument.id}")
+            value2 += held * unit * price2
     return EquityCurve(at, value2 >> 1, cash)
 
 
