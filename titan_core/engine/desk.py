@@ -28,12 +28,13 @@ BID, ASK = 0, 1
 class InstrumentHandle:
     """One instrument of a run; implements `titan_core.ports.InstrumentView`."""
 
-    __slots__ = ("_e", "_mark", "_oi", "_quotes", "_trades", "has_flow", "k", "spec")
+    __slots__ = ("_e", "_mark", "_oi", "_quotes", "_slot", "_trades", "has_flow", "k", "spec")
 
-    def __init__(self, engine: "Engine", k: int) -> None:
-        """Bind instrument k of the engine's layout."""
+    def __init__(self, engine: "Engine", k: int, slot: int) -> None:
+        """Bind instrument k of the engine's layout for the phase of slot `slot`."""
         layout = engine.layout
         self._e = engine
+        self._slot = slot
         self.k = k
         self.spec: Instrument = layout.instruments[k]
         self.has_flow = self.spec.id not in layout.bars_only
@@ -178,7 +179,8 @@ class InstrumentHandle:
 
     def position(self) -> int:
         """The phase's own signed position in lots."""
-        return self._e.account.lots[self.k]
+        account, k = self._e.account, self.k
+        return account.lots[k] if account.owner[k] == self._slot else 0
 
 
 class PairHandle:
@@ -228,7 +230,7 @@ class Desk:
         self._hears_flat = kind.on_flat is not Strategy.on_flat
         self._hears_closed = kind.on_order_closed is not Strategy.on_order_closed
         self._timers: list[Timer] = []
-        self._handles = [InstrumentHandle(engine, k) for k in range(len(engine.layout.instruments))]
+        self._handles = [InstrumentHandle(engine, k, slot) for k in range(len(engine.layout.instruments))]
         place = engine.layout.place
         self.pairs: Sequence[PairHandle] = [PairHandle(engine, self._handles[place[p.spot]], self._handles[place[p.perp]]) for p in engine.layout.pairs]
 
@@ -355,7 +357,7 @@ class Desk:
         self, instrument: InstrumentHandle, *, lots: int | None = None, limit: int | None = None, post_only: bool = False, tag: str = ""
     ) -> "WorkingOrder | Refused":
         """Ask to reduce the position; never increases or flips it."""
-        position = self.engine.account.lots[instrument.k]
+        position = instrument.position()
         size = abs(position) if lots is None else lots
         intent = Intent(
             client_order_id=self._next_id(),

@@ -2,8 +2,9 @@
 
 An order reaches the book `latency_ns` after it was sent. A market order walks the recorded depth (or takes the best price plus the configured
 slippage where the tape has no depth). A limit order that crosses takes; one that rests waits behind the queue that was displayed at its price, is
-filled by prints that eat through that queue, wholly by a print beyond its price or by a quote of the other side that reaches it. Protective stops
-and targets come into being with the first fill of their entry, cover the whole position and cancel each other, as venues attach them.
+filled by prints that eat through that queue, wholly by a print beyond its price or by a quote of the other side that reaches it. An order that a
+print triggers trades no better than that print. Protective stops and targets come into being with the first fill of their entry, cover the whole
+position, cancel each other and end with it, as venues attach them; so do resting reduce-only orders.
 """
 
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ LIVE = frozenset((PENDING, OPEN, PARTIAL))
 class WorkingOrder:
     """An order on its way, in the book, or done."""
 
-    __slots__ = ("client_order_id", "desk", "intent", "k", "leaves_lots", "lots", "protective", "queue", "rest", "sign", "status", "trigger")
+    __slots__ = ("attached", "client_order_id", "desk", "intent", "k", "leaves_lots", "lots", "protective", "queue", "rest", "sign", "status", "trigger")
 
     def __init__(self, client_order_id: ClientOrderId, intent: Intent, signed_lots: int, k: int, desk: Any, protective: bool = False) -> None:
         """Make an order that has not been sent yet."""
@@ -44,6 +45,8 @@ class WorkingOrder:
         self.rest: Condition | None = None
         self.trigger: Condition | None = None
         self.protective = protective
+        self.attached = False
+        """Whether its stop and target have been attached to the position."""
 
     @property
     def is_live(self) -> bool:
@@ -145,6 +148,13 @@ class SimVenue:
         if protection.target_order is not None and protection.target_order.is_live:
             self._close(protection.target_order, CANCELLED)
 
+    def _position_ended(self, k: int) -> None:
+        """Withdraw what existed for the sake of a position that has been closed or turned over: its protection and its resting exits."""
+        self.release(k)
+        for order in list(self.working.values()):
+            if order.k == k and order.intent.reduce_only and order.is_live and (order.rest is not None or order.trigger is not None):
+                self._close(order, CANCELLED)
+
     # -- the book -------------------------------------------------------------------------------------------------
     def _arrive(self, timer: Timer) -> None:
         order: WorkingOrder = timer.payload
@@ -195,7 +205,7 @@ class SimVenue:
     def _rest(self, order: WorkingOrder, limit: int, quote: tuple[int, int, int, int]) -> None:
         if order.status is PENDING:
             order.status = OPEN
-        order.queue = self._queue_ahead(order, limit, quote)
+        order.queue = self._queue_ahead(order, limit, quote) + self._own_ahead(order, limit)
         rank = self.engine.layout.require(order.k, StreamKind.TRADE)
         rest = order.rest = Condition(REST, rank, 0, order.sign < 0, limit)
         rest.extra = order
@@ -210,6 +220,10 @@ class SimVenue:
         levels = self.engine.depth(order.k, order.sign < 0)
         return next((lots for price, lots in levels if price == limit), displayed)
 
+    def _own_ahead(self, order: WorkingOrder, limit: int) -> int:
+        """Return our own lots that rest at the same price: a print that fills them is not there for this order too."""
+        return sum(o.leaves_lots for o in self.working.values() if o.rest is not None and o.k == order.k and o.sign == order.sign and o.intent.limit == limit)
+
     def rest_executed(self, order: WorkingOrder, lots: int, queue: int) -> None:
         """Book an execution of a resting order; the engine found it."""
         order.queue = queue
@@ -222,6 +236,20 @@ class SimVenue:
             lots = min(lots, room)
         assert order.intent.limit is not None
         self._execute(order, lots, order.intent.limit, Liquidity.MAKER)
+        self._stop_swept(order)
+
+    def _stop_swept(self, order: WorkingOrder) -> None:
+        """Set off the position's stop where the print that has just executed a resting order went through it as well."""
+        engine, protection = self.engine, self.protection.get(order.k)
+        if order.rest is None or protection is None or protection.stop is None or protection.condition is None:
+            return
+        rank = order.rest.rank
+        price = engine.latest(rank, "price")
+        if price is None or engine.latest_ts(rank) != engine.now:  # a quote executed it
+            return
+        if price <= protection.stop if engine.account.lots[order.k] > 0 else price >= protection.stop:
+            engine.disarm(protection.condition)
+            self._stop_hit(protection.condition)
 
     def _triggered(self, condition: Condition) -> None:
         order: WorkingOrder = condition.payload
@@ -229,7 +257,7 @@ class SimVenue:
         if order.intent.reduce_only and not self._clip(order):
             self._close(order, CANCELLED)
             return
-        self._take(order, None)
+        self._take(order, None, self.engine.latest(condition.rank, "price"))
 
     def _stop_hit(self, condition: Condition) -> None:
         k: int = condition.payload
@@ -237,15 +265,15 @@ class SimVenue:
         if protection is None or self.engine.account.lots[k] == 0:
             return
         protection.condition = None
-        self.close_position(k, OrderType.STOP, "stop")
+        self.close_position(k, OrderType.STOP, "stop", self.engine.latest(condition.rank, "price"))
 
-    def close_position(self, k: int, kind: OrderType, tag: str) -> None:
-        """Close the position in instrument k at market, now: the venue does it by itself, without latency."""
+    def close_position(self, k: int, kind: OrderType, tag: str, touched: int | None = None) -> None:
+        """Close the position in instrument k at market, now: the venue does it by itself, without latency. `touched` is the print that made it."""
         protection = self.protection.get(k)
         if protection is None:
             slot = self.engine.account.owner[k]
             protection = Protection(VenueDesk(self.engine.phase_of(slot), slot), None, None)
-        self._take(self._protective(k, protection, -self.engine.account.lots[k], kind, None, tag), None)
+        self._take(self._protective(k, protection, -self.engine.account.lots[k], kind, None, tag), None, touched)
 
     def close_all(self) -> None:
         """Withdraw every order that is not a protective stop, at once."""
@@ -296,23 +324,28 @@ class SimVenue:
         order.leaves_lots = min(order.leaves_lots, room)
         return True
 
-    def _take(self, order: WorkingOrder, limit: int | None) -> None:
-        for lots, price in list(self._sweep(order, limit)):
-            if not order.leaves_lots:
+    def _take(self, order: WorkingOrder, limit: int | None, touched: int | None = None) -> None:
+        for lots, price in list(self._sweep(order, limit, touched)):
+            if not order.leaves_lots or not order.is_live:
                 return
             if order.intent.reduce_only and not self._clip(order):
                 self._close(order, CANCELLED)
                 return
             self._execute(order, min(lots, order.leaves_lots), price, Liquidity.TAKER)
 
-    def _sweep(self, order: WorkingOrder, limit: int | None) -> Iterator[tuple[int, int]]:
-        """Yield (lots, price) of the levels that a taker order would take now, best first, not beyond `limit`."""
+    def _sweep(self, order: WorkingOrder, limit: int | None, touched: int | None = None) -> Iterator[tuple[int, int]]:
+        """Yield (lots, price) of the levels that a taker order would take now, best first, not beyond `limit`.
+
+        A print at `touched` that triggered the order is newer than the quote: what the quote shows on the better side of it is gone.
+        """
         quote = self.engine.quote(order.k)
         assert quote is not None
         sign, left = order.sign, order.leaves_lots
         best, displayed = (quote[1], quote[3]) if sign > 0 else (quote[0], quote[2])
         slip = sign * self.slippage_ticks
         levels = self.engine.depth(order.k, sign > 0)
+        if touched is not None and (touched - best) * sign > 0:
+            best, displayed = touched, next((lots for price, lots in levels if price == touched), 0)
         price = best
         if levels:
             beyond = [(p, lots) for p, lots in levels if (p - best) * sign > 0 and lots > 0]
@@ -332,6 +365,7 @@ class SimVenue:
         engine, k, desk = self.engine, order.k, order.desk
         name, maker, taker = self._terms[k]
         signed = lots * order.sign
+        before = engine.account.lots[k]
         fee = Money(-(-lots * price * (maker if liquidity is Liquidity.MAKER else taker) // PPM))  # as Instrument.fee: rounded against us
         engine.account.trade(desk.slot, k, signed, price, fee)
         order.leaves_lots -= lots
@@ -343,9 +377,9 @@ class SimVenue:
         fill = Fill(engine.now, name, desk.phase, desk.strategy_id, order.client_order_id, signed, price, fee, liquidity, order.intent.tag)
         engine.record.fill(fill, engine.account.cash)
         position = engine.account.lots[k]
-        if position == 0:
-            self.release(k)
-        elif not order.protective:
+        if position == 0 or before * position < 0:
+            self._position_ended(k)
+        if position and not order.protective:
             self._protect_after(order, position)
         engine.liquidator.watch()
         engine.governor.settle()
@@ -355,7 +389,9 @@ class SimVenue:
         """Bring the position's protection in line after one of the strategy's own orders was executed."""
         current = self.protection.get(order.k)
         increases = (position > 0) == (order.sign > 0)
-        if increases and (order.intent.stop is not None or order.intent.target is not None):
+        has_protection = order.intent.stop is not None or order.intent.target is not None
+        if increases and has_protection and (current is None or not order.attached):
+            order.attached = True
             self.protect(order.k, order.desk, order.intent.stop, order.intent.target)
         elif current is not None:
             self.protect(order.k, current.desk, current.stop, current.target)

@@ -33,9 +33,7 @@ def refuse_existing(path: Path) -> None:
         raise UsageError(f"{path} exists already; a run is never overwritten: choose another --out, or remove it")
 
 
-def write_run_folder(
-    path: Path, documents: Mapping[str, Any], lines: Mapping[str, Iterable[Any]], texts: Mapping[str, Callable[[], str]]
-) -> None:
+def write_run_folder(path: Path, documents: Mapping[str, Any], lines: Mapping[str, Iterable[Any]], texts: Mapping[str, Callable[[], str]]) -> None:
     """Write JSON documents, JSON-lines files and texts under `path`, which must not exist. Leaves nothing behind on failure."""
     refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +63,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     except msgspec.DecodeError as error:
         raise UsageError(f"{file} is damaged: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
-        raise UsageError(f"{file} does not describe a run of Titan: its kind is {manifest.get('kind') if isinstance(manifest, dict) else 'missing'!r}, not {KIND!r}")
+        raise UsageError(
+            f"{file} does not describe a run of Titan: its kind is {manifest.get('kind') if isinstance(manifest, dict) else 'missing'!r}, not {KIND!r}"
+        )
     return manifest
 
 

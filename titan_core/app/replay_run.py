@@ -1,0 +1,92 @@
+"""One replay from start to finish: compose, warm up, run under the watchdog, collect, write the folder."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from titan_core.app import run_documents
+from titan_core.app.compose import compose_replay
+from titan_core.app.results import Results, collect, summary
+from titan_core.app.watchdog import Watchdog
+from titan_core.config.load import Config
+from titan_core.engine.core import Engine
+from titan_core.engine.forms import Form
+from titan_core.engine.warmup import warmup
+from titan_core.errors import UsageError
+from titan_core.model.units import Money
+from titan_core.plugin_host import LoadedPhase
+from titan_core.tape.tape import Tape
+from titan_core.telemetry.run_folder import write_run_folder
+
+
+@frozen
+class ReplayRequest:
+    """What to replay."""
+
+    tape: Tape
+    source: Mapping[str, Any]
+    """Where the tape comes from, for the manifest."""
+    equity: Money
+    form: Form = Form.REPLAY
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+
+def run_replay(
+    request: ReplayRequest,
+    phases: Sequence[LoadedPhase],
+    config: Config,
+    *,
+    say: Callable[[str], None] = lambda text: None,
+    begun: Callable[[Engine], None] = lambda engine: None,
+) -> Results:
+    """Replay and return the results. `begun` is given the engine just before it runs, so that its progress can be shown."""
+    tape = request.tape
+    start, end = _span(request)
+    if request.form is Form.REPLAY:
+        warmup()
+    composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, say=say)
+    begun(composition.engine)
+    started = time.perf_counter()
+    with Watchdog(composition.engine, config.replay.callback_timeout_s):
+        composition.engine.run(request.start_ns, request.end_ns)
+    return collect(composition, request.equity, start, end, time.perf_counter() - started)
+
+
+def _span(request: ReplayRequest) -> tuple[int, int]:
+    tape = request.tape
+    start = tape.first_ns if request.start_ns is None else max(tape.first_ns, request.start_ns)
+    end = tape.last_ns if request.end_ns is None else min(tape.last_ns, request.end_ns)
+    if not tape.ticks:
+        raise UsageError("the tape holds no event")
+    if start > end:
+        raise UsageError(f"nothing to replay: the tape spans {_utc(tape.first_ns)} to {_utc(tape.last_ns)}, asked for was {_utc(start)} to {_utc(end)}")
+    return start, end
+
+
+def _utc(ts_ns: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ts_ns // 10**9)) + " UTC"
+
+
+def save_run(path: Path, results: Results, config: Config, *, source: Mapping[str, Any], packages: Sequence[str], arguments: Mapping[str, Any]) -> None:
+    """Write the run folder."""
+    d = run_documents
+    write_run_folder(
+        path,
+        documents={
+            "manifest.json": d.manifest(results, config, source=source, packages=packages, arguments=arguments),
+            "summary.json": summary(results),
+            "config.json": [setting.as_row() for setting in config.settings],
+        },
+        lines={
+            "trades.jsonl": d.trades(results),
+            "fills.jsonl": d.fills(results),
+            "funding.jsonl": d.funding(results),
+            "chart.jsonl": d.chart(results),
+            "decisions.jsonl": d.decisions(results),
+        },
+        texts={"equity.csv": lambda: d.equity_csv(results)},
+    )

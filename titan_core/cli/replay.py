@@ -1,0 +1,171 @@
+"""`titan replay`: replay a market through the Brain and its phases, print what happened, leave a run folder."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from titan_core.cli.options import ConfigOption, JsonOption, SetOption, discover_plugins, load_configuration
+from titan_core.cli.output import print_json, print_note, progress
+from titan_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from titan_core.engine.core import Engine
+    from titan_core.tape.tape import Tape
+
+app = typer.Typer(help="Replay a market recording through the Brain and its phases.")
+
+RUNS = Path("runs")
+
+
+class EngineName(StrEnum):
+    """Forms of the engine, as the command names them."""
+
+    REPLAY = "replay"
+    REFERENCE = "reference"
+
+
+@app.command()
+def replay(
+    tape: Annotated[
+        Path | None, typer.Option(help="Recording to replay (see `titan data`). Without one, a seeded day is generated.", show_default=False)
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="First moment, e.g. 2024-08-08 or 2024-08-08T23:55 (UTC).", show_default=False)
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Last moment (UTC); a date without time means its end.", show_default=False)] = None,
+    equity: Annotated[str | None, typer.Option(metavar="USDT", help="Equity at the start. [replay.equity_usdt, 1000]", show_default=False)] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    phases: Annotated[str | None, typer.Option(metavar="A,B", help="Phases to run; all installed ones by default.", show_default=False)] = None,
+    engine: Annotated[EngineName, typer.Option(help="Form of the engine; `reference` goes tick by tick and is slow.")] = EngineName.REPLAY,
+    seed: Annotated[int | None, typer.Option(help="Seed of the generated day. [replay.seed, 1]", show_default=False)] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder to write. [runs/TIME-DIGEST]", show_default=False)] = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay a market through the Brain and its phases.
+
+    Prints a summary and writes a run folder: manifest, summary, trades, fills, funding, decisions, chart transitions, equity curve.
+    """
+    from titan_core.app.compose import choose_phases
+    from titan_core.app.replay_run import ReplayRequest, run_replay, save_run
+    from titan_core.app.results import summary
+    from titan_core.cli.replay_report import print_report
+    from titan_core.engine.forms import Form
+    from titan_core.telemetry.run_folder import refuse_existing
+
+    if out is not None:
+        refuse_existing(out)
+    report = discover_plugins(quiet=json)
+    configuration = load_configuration(config, settings, report, quiet=json)
+    chosen = choose_phases(report.phases, [name.strip() for name in phases.split(",") if name.strip()] if phases else [])
+    cash = _money(equity) if equity is not None else _money(str(configuration.replay.equity_usdt))
+    market, source = _market(tape, configuration.replay.seed if seed is None else seed, quiet=json)
+    request = ReplayRequest(market, source, cash, Form(engine.value), _moment(start, "--from"), _moment(end, "--to", last=True))
+    with _progress(market, quiet=json) as begun:
+        results = run_replay(request, chosen, configuration, say=print_note, begun=begun)
+    figures = summary(results)
+    folder = out if out is not None else _folder(figures["digest"])
+    packages = ["titan_core", *(type_package(phase.declaration) for phase in chosen)]
+    arguments = {"equity_usdt": figures["equity_start"], "from": start, "to": end, "engine": engine.value, "seed": source.get("seed"), "phases": phases}
+    save_run(folder, results, configuration, source=source, packages=packages, arguments=arguments)
+    if json:
+        print_json({**figures, "run": str(folder), "source": source})
+    else:
+        print_report(results, figures, folder, source)
+
+
+def type_package(declaration: Any) -> str:
+    """Return the package that a phase's configuration type, or else its factory, comes from."""
+    kind = declaration.config_type
+    module = kind.__module__ if kind is not object else declaration.create.__module__
+    return str(module).partition(".")[0]
+
+
+def _market(path: Path | None, seed: int, *, quiet: bool) -> "tuple[Tape, dict[str, Any]]":
+    """Open the tape, or generate a seeded day."""
+    if path is not None:
+        from titan_core.tape.store import open_tape
+
+        return open_tape(path), {"path": str(path)}
+    from titan_core.tape.generate import generate
+    from titan_core.tape.tape import build_tape
+
+    with progress(f"generating a day of BTCUSDT, seed {seed}", 1.0, quiet=quiet) as step:
+        instruments, raw = generate(1, seed, progress=step)
+    return build_tape(instruments, raw), {"generated_days": 1, "seed": seed}
+
+
+def _money(text: str) -> Any:
+    from titan_core.model.units import MONEY_PER_USDT, Money
+
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise UsageError(f"--equity must be a number of USDT such as 1000, found {text!r}") from None
+    if not amount.is_finite() or not 0 < amount <= 10**9:
+        raise UsageError(f"--equity must lie above 0 and at most at 1,000,000,000 USDT, found {text}")
+    scaled = amount * MONEY_PER_USDT
+    if scaled != scaled.to_integral_value():
+        raise UsageError(f"--equity has more than eight decimals: {text}")
+    return Money(int(scaled))
+
+
+def _moment(text: str | None, option: str, *, last: bool = False) -> int | None:
+    """Parse a UTC time; a date alone means its first, or its last, nanosecond. A number of 19 digits is nanoseconds since 1970."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d{19}", text):
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} must be a time such as 2024-08-08 or 2024-08-08T23:55:00, found {text!r}") from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    whole_day = last and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None
+    if whole_day:
+        moment += timedelta(days=1)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000 - (1 if whole_day else 0)
+
+
+def _folder(digest: str) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    path = RUNS / f"{stamp}-{digest[:8]}"
+    count = 1
+    while path.exists():
+        count += 1
+        path = RUNS / f"{stamp}-{digest[:8]}-{count}"
+    return path
+
+
+@contextmanager
+def _progress(tape: "Tape", *, quiet: bool) -> Iterator[Any]:
+    """Show how far a replay has come: a thread looks at the engine's clock, the engine itself does nothing for it."""
+    stop = threading.Event()
+    threads: list[threading.Thread] = []
+    with progress("replaying", max(1, tape.last_ns - tape.first_ns), quiet=quiet) as step:
+
+        def begun(engine: "Engine") -> None:
+            def look() -> None:
+                while not stop.wait(0.1):
+                    step(max(0, engine.now - tape.first_ns))
+
+            threads.append(threading.Thread(target=look, daemon=True))
+            threads[0].start()
+
+        try:
+            yield begun
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+            time.sleep(0)
