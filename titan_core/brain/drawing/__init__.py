@@ -1,0 +1,1 @@
+"""The chart as a picture: geometry, SVG, a page, and the notations of other tools."""
