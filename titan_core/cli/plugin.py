@@ -5,7 +5,7 @@ from typing import Any
 import typer
 
 from titan_core.cli.options import JsonOption
-from titan_core.cli.output import emit, print_json
+from titan_core.cli.output import console, emit, print_json
 
 app = typer.Typer(help="List the installed phase plugins and examine them.", no_args_is_help=True)
 
@@ -23,8 +23,10 @@ def list_plugins(json: JsonOption = False) -> None:
         {"plugin": each.name, "package": each.distribution, "version": each.version, "status": "broken", "phase": None, "reason": each.reason}
         for each in report.broken
     ]
-    columns = ["plugin", "package", "version", "status", "phase", *(["reason"] if report.broken else [])]
+    columns = ["plugin", "package", "version", "status", "phase"]
     emit(rows, json, columns=columns, empty="no phase plugin is installed; `pip install -r requirements.txt` brings Titan's own")
+    for broken in () if json else report.broken:
+        console().print(f"{broken.name} is broken: {broken.reason}", markup=False)
 
 
 @app.command()
