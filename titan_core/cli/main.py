@@ -42,6 +42,10 @@ COMMANDS: dict[str, Entry] = {
 }
 
 
+ROOT_ONLY = ("install_completion", "show_completion")
+"""Options that Typer gives to each application; here the root alone is one."""
+
+
 class LazyGroup(TyperGroup):
     """A group whose subcommands are imported when they are invoked, so that help and usage errors cost no import."""
 
@@ -58,6 +62,7 @@ class LazyGroup(TyperGroup):
         app.rich_markup_mode = None  # one look for all help, and no import of rich for it
         command: Any = get_group(app) if entry.is_group else get_command(app)
         command.name = cmd_name
+        command.params = [each for each in command.params if each.name not in ROOT_ONLY]
         return command  # type: ignore[no-any-return]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
