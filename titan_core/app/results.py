@@ -52,7 +52,7 @@ def collect(composition: Composition, equity_start: Money, start_ns: int, end_ns
             ledger.transfer(booking.instrument, booking.giver, booking.taker, booking.mark2 // 2, ts_ns=booking.ts_ns, half_tick=bool(booking.mark2 % 2))
     step = max(MIN, (end_ns - start_ns) // SAMPLES // MIN * MIN)
     curve = equity_curve(tape, engine.record.fills, engine.record.funding, equity_start, step, charges=charges, begin_ns=start_ns, end_ns=end_ns)
-    open_since = [(phase, book.trip.entry_ns) for (phase, _), book in ledger.books.items() if book.trip is not None]
+    open_since = [(phase, book.trip.first.ts_ns) for (phase, _), book in ledger.books.items() if book.trip is not None]
     return Results(composition, ledger, curve, run_statistics(ledger.trips, curve.ts_ns, curve.equity, equity_start, open_since), wall_s)  # type: ignore[arg-type]
 
 

@@ -38,6 +38,8 @@ class Snapshot:
 
     gate_open: bool
     may_enter: bool
+    now_ns: int
+    allocation_expires_ns: int
     multiplier_bps: int
     equity: int
     drawdown_exceeded: bool
@@ -125,6 +127,8 @@ class _Checker:
         s = self.snapshot
         self.at_least(intent, RefusalCode.GATE_CLOSED, int(s.gate_open), 1, lambda: "the Brain's gate is closed")
         self.at_least(intent, RefusalCode.PHASE_MAY_NOT_ENTER, int(s.may_enter), 1, lambda: f"phase {self.phase.id} may not open positions now")
+        said = f"the allocation of phase {self.phase.id} has expired"
+        self.at_most(intent, RefusalCode.ALLOCATION_EXPIRED, s.now_ns, s.allocation_expires_ns, lambda: said)
 
     def market(self, intent: Intent, leg: LegState) -> None:
         name, age = intent.instrument.id, leg.quote_age_ns

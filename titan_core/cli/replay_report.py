@@ -38,7 +38,8 @@ def _headline(results: Results, source: Mapping[str, Any]) -> Text:
     tape = results.composition.tape
     what = f"generated market, seed {source['seed']}" if "seed" in source else str(source.get("path", "tape"))
     names = ", ".join(f"{i.symbol} {i.venue}" for i in tape.instruments)
-    speed = f"{results.ticks:,} ticks in {results.wall_s:.3f} s ({results.ticks / max(results.wall_s, 1e-9) / 1e6:,.1f} million ticks/s, {results.composition.engine.form})"
+    rate = results.ticks / max(results.wall_s, 1e-9) / 1e6
+    speed = f"{results.ticks:,} ticks in {results.wall_s:.3f} s ({rate:,.1f} million ticks/s, {results.composition.engine.form})"
     span = f"{_utc(int(results.curve.ts_ns[0]))} to {_utc(int(results.curve.ts_ns[-1]))}"
     return Text.assemble(("Titan replay", "bold"), f"  {what}: {names}\n", (f"{span}\n{speed}", "dim"))
 

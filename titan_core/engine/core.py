@@ -148,7 +148,7 @@ class Engine:
         """Disarm a condition or timer; nothing happens where it has fired."""
         if condition.alive:
             condition.alive = False
-            if isinstance(condition, Condition):
+            if type(condition) is Condition:
                 self._disarm(condition)
 
     def arm_bound(self, bound: Bound, condition: Condition, callback: Any) -> Condition:
@@ -198,9 +198,9 @@ class Engine:
         owner = hit.owner
         if owner is None:
             hit.callback(hit)
-            return
-        self.fires += 1
-        owner.call(hit.callback, hit)
+        else:
+            self.fires += 1
+            owner.call(hit.callback, hit)
 
     # -- the account ----------------------------------------------------------------------------------------------
     def value2(self, k: int) -> int:

@@ -79,6 +79,8 @@ class ExposureDesk:
         return Snapshot(
             gate_open=governor.machine.gate_open,
             may_enter=phase_may_enter(configuration, book.id),
+            now_ns=self._engine.now,
+            allocation_expires_ns=book.expires_ns,
             multiplier_bps=size_multiplier_bps(configuration, book.id),
             equity=equity2 // 2,
             drawdown_exceeded=drawdown(equity2, governor.peak2, governor.limits) is Drawdown.EMERGENCY,

@@ -28,6 +28,8 @@ from titan_core.model.units import MS, D, H, S, share
 
 OPERATING = frozenset((PhaseState.ACTIVE, PhaseState.REDUCED, PhaseState.HALTED, PhaseState.ESCALATED))
 RETRY_NS = S
+GRACE_NS = 60 * S
+"""An allocation holds until the next midnight, when it is renewed, and this much longer."""
 
 
 class BrainGovernor:
@@ -352,6 +354,7 @@ class BrainGovernor:
             before2 = self.phase_equity2(book)
             after2 = share(equity2, weights[book.id])
             book.offset2 += after2 - before2
+            book.expires_ns = (self.engine.now // D + 1) * D + GRACE_NS
             book.base2 += after2 - before2
         self._again = True
 

@@ -50,6 +50,8 @@ class PhaseBook:
     slot: int
     offset2: int = 0
     """Phase equity = offset + what the phase has moved + what it holds."""
+    expires_ns: int = 0
+    """Until when the allocation holds: it must be renewed each day, or the phase may not enter any more."""
     base2: int = 0
     """Day base: phase equity at 00:00 UTC or at activation."""
     level: DayLoss = DayLoss.NONE

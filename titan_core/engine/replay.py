@@ -244,7 +244,7 @@ class Replay(Engine):
     def _loop(self, last: int) -> None:
         queue, timers, book = self._queue, self._timers, self._book
         next_due, conditions = levels.next_due, book.conditions
-        beyond = len(self._n)
+        beyond, first = len(self._n), levels.FIRST_SLOT
         while True:
             while self._dirty:
                 todo, self._dirty = self._dirty, []
@@ -265,7 +265,19 @@ class Replay(Engine):
             else:
                 due = next_due(book.control, self.now, self._rank, self._row, ts, rank, row)
             if due:
-                self._levels_due(due, conditions)
+                out = book.out
+                ts, rank, row = out[0], out[1], out[2]
+                if due > 1 or (queue and queue[0][0] == ts and queue[0][1] == rank and queue[0][2] == row):
+                    self._levels_due(due, conditions)
+                    continue
+                # by far the most frequent case: one level, nothing else at the same event
+                condition = conditions.pop(out[first])
+                self.now, self._rank, self._row = ts, rank, row
+                self._serial += 1
+                self.events += 1
+                if condition.alive:
+                    condition.alive = False
+                    self._call(condition)
             elif rank < 0:
                 self._go(ts, -1, -1)
                 self.events += 1
@@ -276,11 +288,7 @@ class Replay(Engine):
     def _levels_due(self, due: int, conditions: dict[int, Condition]) -> None:
         """Process the event at which `due` levels were popped, together with whatever else is due at it."""
         out = self._book.out
-        first = levels.FIRST_SLOT
-        if due == 1:
-            hits = [conditions.pop(out[first])]
-        else:
-            hits = [conditions.pop(out[first + i]) for i in range(due)]
+        hits = [conditions.pop(out[levels.FIRST_SLOT + i]) for i in range(due)]
         self._queued_due(out[levels.O_TS], out[levels.O_RANK], out[levels.O_ROW], hits)
 
     def _queued_due(self, ts: int, rank: int, row: int, hits: list[Condition]) -> None:
