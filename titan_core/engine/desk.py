@@ -5,6 +5,7 @@ A desk belongs to one activation of one strategy. It is the `Market` of titan_co
 
 from collections.abc import Sequence
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from titan_core.engine.conditions import FLOW, LEVEL, TRAIL, Condition, Timer, any_event
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from titan_core.engine.matching import WorkingOrder
 
 BID, ASK = 0, 1
+
+
+def whole(value: Any, what: str) -> int:
+    """Return a whole number as int. Raises StrategyError for any other: indicators are floats, and half a tick has no meaning on the grid."""
+    if type(value) is int:
+        return value
+    try:
+        return index(value)
+    except TypeError:
+        raise StrategyError(f"{what} must be a whole number, found {value!r}; round it first, down or up as the order's side demands") from None
 
 
 class InstrumentHandle:
@@ -48,6 +59,10 @@ class InstrumentHandle:
 
     def _need(self, rank: int, kind: StreamKind) -> int:
         return rank if rank != NO_STREAM else self._e.layout.require(self.k, kind)
+
+    def require_trades(self) -> None:
+        """Raise StrategyError where the run has no trades of the instrument."""
+        self._need(self._trades, StreamKind.TRADE)
 
     def above(self, ticks: int) -> Condition:
         """Last trade price >= ticks."""
@@ -91,6 +106,8 @@ class InstrumentHandle:
 
     def _flow(self, rising: bool, window_ns: int, lots: int, within_ns: int | None) -> Condition:
         self._e.layout.require_flow(self.k)
+        if window_ns < 1:
+            raise StrategyError(f"order flow needs a window of at least 1 ns, found {window_ns}")
         until = NEVER if within_ns is None else self._e.now + within_ns
         return Condition(FLOW, self._need(self._trades, StreamKind.TRADE), 0, rising, lots, window_ns, until)
 
@@ -266,7 +283,9 @@ class Desk:
         return self.pairs[0]
 
     def arm(self, condition: Condition, callback: Any, payload: Any = None) -> Condition:
-        """Arm a condition; it sees only later events."""
+        """Arm a condition; it sees only later events. Raises StrategyError unless its level is a whole number of ticks or lots."""
+        if type(condition.level) is not int or type(condition.window) is not int:
+            condition.level, condition.window = whole(condition.level, "the level of a condition"), whole(condition.window, "the window of a condition")
         self.engine.arm(condition, callback, payload, self)
         self._armed[condition.seq] = condition
         if len(self._armed) > 4096:
@@ -315,14 +334,17 @@ class Desk:
         time_in_force: TimeInForce = TimeInForce.GTC,
         tag: str = "",
     ) -> "WorkingOrder | Refused":
-        """Ask to open or increase a position."""
+        """Ask to open or increase a position. Raises StrategyError where the order has no meaning."""
+        if limit is not None and trigger is not None:
+            raise StrategyError(f"an entry has a limit or a trigger, not both; found limit {limit} and trigger {trigger}")
+        limit, trigger, stop, target = self._prices(instrument, limit, trigger, stop, target)
         kind = OrderType.LIMIT if limit is not None else OrderType.STOP if trigger is not None else OrderType.MARKET
         intent = Intent(
             client_order_id=self._next_id(),
             phase=self.phase,
             strategy=self.strategy_id,
             instrument=instrument.spec,
-            signed_lots=signed_lots,
+            signed_lots=whole(signed_lots, "the size of an order in lots"),
             order_type=kind,
             limit=limit,
             trigger=trigger,
@@ -344,7 +366,7 @@ class Desk:
                 phase=self.phase,
                 strategy=self.strategy_id,
                 instrument=leg.spec,
-                signed_lots=lots,
+                signed_lots=whole(lots, "the size of an order in lots"),
                 tag=tag,
                 pair=word,
             )
@@ -358,7 +380,8 @@ class Desk:
     ) -> "WorkingOrder | Refused":
         """Ask to reduce the position; never increases or flips it."""
         position = instrument.position()
-        size = abs(position) if lots is None else lots
+        size = abs(position) if lots is None else whole(lots, "the size of an order in lots")
+        (limit,) = self._prices(instrument, limit)
         intent = Intent(
             client_order_id=self._next_id(),
             phase=self.phase,
@@ -379,6 +402,7 @@ class Desk:
         account, k = self.engine.account, instrument.k
         if not account.lots[k] or account.owner[k] != self.slot:
             return False
+        stop, target = self._prices(instrument, stop, target)
         self.engine.venue.protect(k, self, stop, target)
         return True
 
@@ -394,6 +418,12 @@ class Desk:
     def _next_id(self) -> ClientOrderId:
         self._orders += 1
         return ClientOrderId(f"{self._prefix}{self._orders}")
+
+    def _prices(self, instrument: InstrumentHandle, *prices: int | None) -> list[int | None]:
+        """Check the prices of an order. Only prints show whether they are reached, so an instrument without prints takes market orders alone."""
+        if any(price is not None for price in prices):
+            instrument.require_trades()
+        return [None if price is None else whole(price, "the price of an order in ticks") for price in prices]
 
     def _ask(self, intents: tuple[Intent, ...], places: tuple[int, ...]) -> "list[WorkingOrder] | Refused":
         engine = self.engine
