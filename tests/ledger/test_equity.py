@@ -116,6 +116,17 @@ def test_the_curve_of_a_generated_day_ends_where_the_ledger_does() -> None:
     assert curve.cash[-1] == ledger.cash
 
 
+def test_a_perpetual_is_worth_its_mid_until_the_first_mark_and_its_mark_from_then_on() -> None:
+    one = np.ones(1, np.int32)
+    raw = {
+        (PERP.id, StreamKind.QUOTE): {"ts": np.array([1], np.int64), "bid": one * 100, "ask": one * 103, "bid_lots": one, "ask_lots": one},
+        (PERP.id, StreamKind.MARK): {"ts": np.array([3], np.int64), "price": one * 200, "index": one * 200},
+    }
+    curve = equity_curve(build_tape([PERP], raw), [fill(1, PERP, 2, 100, 0)], [], START, 1)
+    assert curve.ts_ns.tolist() == [1, 2, 3]
+    assert ((curve.equity - START) // PERP.money_per_tick_lot).tolist() == [3, 3, 200]
+
+
 @given(st.integers(0, 1_000), st.integers(0, 1_000), st.integers(1, 300))
 def test_samples_are_the_multiples_between_begin_and_end_and_both_ends(begin: int, length: int, period: int) -> None:
     end = begin + length

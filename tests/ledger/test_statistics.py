@@ -81,6 +81,11 @@ def test_the_deepest_fall_in_money_and_in_share_may_lie_apart() -> None:
     assert (out.amount, out.fraction, out.peak_ns, out.trough_ns) == (210, 0.4, 1, 2)
 
 
+def test_of_equal_falls_the_first_is_named() -> None:
+    out = max_drawdown([1, 2, 3, 4], [100, 50, 200, 100])
+    assert out is not None and (out.fraction, out.peak_ns, out.trough_ns) == (0.5, 1, 2)
+
+
 def test_a_rising_curve_has_no_drawdown_and_an_empty_one_none() -> None:
     out = max_drawdown([1, 2, 3], [5, 5, 6])
     assert out is not None and (out.amount, out.fraction) == (0, 0.0)

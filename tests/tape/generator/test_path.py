@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from titan_core.tape.generator.draws import child
-from titan_core.tape.generator.path import Path, PathState, make_path
+from titan_core.tape.generator.path import Overlay, Path, PathState, make_path
 from titan_core.tape.generator.profile import NANO_PER_BPS, PIPS_PER_USDT, SECONDS, PathProfile
-from titan_core.tape.generator.structure import DAILY, ROUND, SWING, Level, Structure, sweep_of
+from titan_core.tape.generator.structure import DAILY, ROUND, SWING, Level, Structure, Sweep, sweep_of
 
 PROFILE = PathProfile()
 
@@ -18,7 +18,20 @@ def test_a_day_begins_where_the_day_before_ended() -> None:
     (first, second), state = days(2)
     assert len(first.pips) == SECONDS + 1
     assert first.pips[-1] == second.pips[0]
+    assert state.tail is not None
     assert second.pips[-1] == state.pips
+
+
+def test_a_sweep_at_the_end_of_a_day_acts_into_the_next() -> None:
+    overlay = Overlay.empty()
+    overlay.add(SECONDS - 2, Sweep(1, 3, np.array([5, 4, 3, 2], np.int64), 4, -1))
+    following = overlay.next_day()
+    assert overlay.push[SECONDS - 2 : SECONDS].tolist() == [5, 4] and following.push[:3].tolist() == [3, 2, 0]
+    assert following.sweep[:2].tolist() == [1, 0] and following.lean[:3].tolist() == [-1, -1, 0]
+    state = PathState(PROFILE.start_usdt * PIPS_PER_USDT, tail=following)
+    following.push[:60] = 10 * NANO_PER_BPS
+    pushed = make_path(child(1, 0, 0), PROFILE, state).pips
+    assert pushed[60] > days(1)[0][0].pips[60] * 1.05
 
 
 def test_levels_are_swept_several_times_an_hour_when_it_is_busy_and_all_day_long() -> None:
