@@ -44,7 +44,12 @@ def assert_same(fast, slow):
         assert a == b, (i, a, b, fast.record.entries[max(0, i - 2) : i])
     assert len(fast.record.entries) == len(slow.record.entries)
     assert fast.record.digest == slow.record.digest
-    assert (fast.account.cash, fast.account.lots, fast.account.fees, fast.account.funding) == (slow.account.cash, slow.account.lots, slow.account.fees, slow.account.funding)
+    assert (fast.account.cash, fast.account.lots, fast.account.fees, fast.account.funding) == (
+        slow.account.cash,
+        slow.account.lots,
+        slow.account.fees,
+        slow.account.funding,
+    )
     assert fast.account.equity2(fast.value2) == slow.account.equity2(slow.value2)
     assert fast.fires == slow.fires
 

@@ -127,7 +127,9 @@ def make_engine(form: str, tape: Tape, governor: Any, *, slots: int = 1, cash: i
     return Replay(prepared, governor, cash=cash, slots=slots, chunk=1, book=book, **kwargs)
 
 
-def run(form: str, events: "Events | Tape", *strategies: Strategy, start: int | None = None, end: int | None = None, governor: Any = None, **kwargs: Any) -> Any:
+def run(
+    form: str, events: "Events | Tape", *strategies: Strategy, start: int | None = None, end: int | None = None, governor: Any = None, **kwargs: Any
+) -> Any:
     """Run strategies over hand-made events in one form; times are ns after T0. Latency is 10 ns unless given. Returns the engine."""
     tape = events.tape() if isinstance(events, Events) else events
     governor = governor or OpenGovernor(strategies)
