@@ -44,7 +44,7 @@ def descriptor(stream: Stream) -> NDArray[np.int64]:
 def _pointer(kind: Any) -> Any:
     @intrinsic
     def to_pointer(typing_context: Any, address: Any) -> Any:
-        signature = types.CPointer(kind)(types.int64)  # type: ignore[no-untyped-call]
+        signature = types.CPointer(kind)(types.int64)
 
         def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
             return builder.inttoptr(arguments[0], context.get_value_type(sig.return_type))
