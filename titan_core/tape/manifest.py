@@ -128,6 +128,10 @@ class ClockStats:
     steps_back: int = 0
     largest_step_back_ns: int = 0
 
+    def without_latency(self) -> "ClockStats":
+        """Return the statistics of a recording whose receive times are the venue's own."""
+        return evolve(self, samples=0, min_ns=0, median_ns=0, max_ns=0)
+
 
 @frozen
 class Silence:

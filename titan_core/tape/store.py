@@ -193,7 +193,8 @@ class _Writer:
 
     def _write_stream(self, key: StreamKey, raw: Columns) -> StreamEntry:
         instrument, kind = key
-        check_raw(kind, raw, str(instrument))
+        if kind is not StreamKind.BASIS:  # quotes of both legs may come at the same time
+            check_raw(kind, raw, str(instrument))
         columns = build_index(kind, raw)
         (self.folder / instrument).mkdir(exist_ok=True)
         files = {name: write_column(self.folder, f"{instrument}/{kind}.{name}.npy", column) for name, column in columns.items()}

@@ -38,8 +38,13 @@ class Assembled:
     notes: tuple[str, ...]
 
 
-def assemble(target: Target, times: Times, tables: Sequence[Table], gaps: GapRows, log: FaultLog, truncated: bool) -> Assembled:
-    """Turn the rows of a recording into raw columns, reporting what does not fit. Raises UsageError where the grid cannot be told."""
+def assemble(
+    target: Target, times: Times, tables: Sequence[Table], gaps: GapRows, log: FaultLog, truncated: bool, silences: bool = True
+) -> Assembled:
+    """Turn the rows of a recording into raw columns, reporting what does not fit.
+
+    `silences` is False for files whose rows do not come in all the time. Raises UsageError where the grid cannot be told.
+    """
     on_book = [table for table in tables if table.kind not in OFF_BOOK]
     prices = [v.reshape(-1) for table in on_book for name, v in table.fields.items() if name in PRICES]
     sizes = [v.reshape(-1) for table in on_book for name, v in table.fields.items() if name not in PRICES]
@@ -49,14 +54,15 @@ def assemble(target: Target, times: Times, tables: Sequence[Table], gaps: GapRow
         columns = _columns(table, instrument, times, log)
         if len(columns["ts"]):
             raw[table.kind] = columns
-    _find_silences(times, gaps, log)
+    if silences:
+        _find_silences(times, gaps, log)
     if truncated and len(times.ts):
         gaps.add(len(times.ts) - 1, len(times.ts), GapReason.TRUNCATED)
     gap_columns = gaps.columns(times)
     if gap_columns is not None:
         raw[StreamKind.GAP] = gap_columns
-    silences = {kind.value: silence for kind, columns in raw.items() if (silence := _silence(kind, columns["ts"]))}
-    return Assembled(instrument, grid, raw, silences, notes)
+    quiet = {kind.value: silence for kind, columns in raw.items() if (silence := _silence(kind, columns["ts"]))}
+    return Assembled(instrument, grid, raw, quiet, notes)
 
 
 def _columns(table: Table, instrument: Instrument, times: Times, log: FaultLog) -> dict[str, NDArray[np.generic]]:
@@ -117,7 +123,7 @@ def _drop(
     values: Ints,
     more: object = None,
 ) -> None:
-    rows = np.flatnonzero(bad)
+    rows = np.flatnonzero(bad & keep)
     if len(rows):
         row = int(rows[0])
         tail = more(row) if callable(more) else ""

@@ -16,6 +16,7 @@ from titan_core.errors import TapeError, UsageError
 from titan_core.tape.catalog import normal_symbol
 from titan_core.tape.faults import FaultKind, FaultLog
 from titan_core.tape.importers.assemble import assemble, rows_by_kind
+from titan_core.tape.importers.binance_files import array_as_lines, read_trades_csv
 from titan_core.tape.importers.binance_rows import BinanceRows, Places
 from titan_core.tape.importers.decimals import Ints, times_to_ns
 from titan_core.tape.importers.depth import Differences
@@ -69,6 +70,8 @@ class BinanceRecording:
     counts: dict[str, int] = field(factory=dict, init=False)
     _by_key: dict[bytes, _Channel] = field(factory=dict, init=False)
     _by_stream: dict[tuple[str, str], _Channel] = field(factory=dict, init=False)
+    unstamped: int = field(default=0, init=False)
+    """Messages without a receive time."""
     _last_event: int = field(default=0, init=False)
 
     def feed(self, block: Block) -> None:
@@ -181,7 +184,10 @@ class BinanceRecording:
             end = line.find(b'"data"', start, start + 96)
             if end > 0 and line[start:end].startswith(b'{"stream":'):
                 self._by_key[line[start:end]] = channel
-        return channel, payload, framed.receive or self._event_time(framed.payload)
+        if framed.receive:
+            return channel, payload, framed.receive
+        self.unstamped += 1
+        return channel, payload, self._event_time(framed.payload)
 
     def _classify(self, envelope: Envelope, payload: bytes, url: bytes, number: int) -> tuple[_Channel, bytes] | None:
         if envelope.topic or envelope.channel:
@@ -264,8 +270,11 @@ def import_binance_ws(path: Path, target: Target, *, progress: Progress | None =
     recording = Recording(path, log, progress)
     kernels = None if compiled is False else load_kernels(WORTH_BYTES if compiled else file_size(path))
     state = BinanceRecording(target.symbol, found.layout, BinanceRows(usdm, log, Timeline(), GapRows(), kernels))
-    for block in recording.blocks():
-        state.feed(block)
+    if found.layout is Layout.TRADES_CSV:
+        state.counts = read_trades_csv(path, target, recording, state.rows)
+    else:
+        for block in [array_as_lines(path, recording)] if found.layout is Layout.ARRAY else recording.blocks():
+            state.feed(block)
     return _finish(path, target, state, recording)
 
 
@@ -282,22 +291,14 @@ def _check_market(path: Path, target: Target, found: Detected) -> None:
 def _finish(path: Path, target: Target, state: BinanceRecording, recording: Recording) -> ImportResult:
     rows, log = state.rows, state.rows.log
     rows.depth.finish()
-    notes = []
     times = rows.timeline.close(log)
     tables = [r.join() for r in (rows.quotes, rows.depth.rows, rows.marks, rows.liquidations) if r.count]
     if rows.trades.count or rows.agg_trades.count:
-        single = rows.trades.count > 0
-        tables.append(check_ids((rows.trades if single else rows.agg_trades).join(), times, rows.gaps, log))
-        if single and rows.agg_trades.count:
-            notes.append("the file has trade and aggTrade: aggTrade is counted but not used, it repeats the trades")
+        tables.append(check_ids((rows.trades if rows.trades.count else rows.agg_trades).join(), times, rows.gaps, log))
     if not tables:
         held = ", ".join(f"{count} {name}" for name, count in state.counts.items()) or "nothing"
         raise TapeError(f"{path}: no market data of {target.symbol}; found {held}; check --symbol")
     done = assemble(target, times, tables, rows.gaps, log, recording.truncated)
-    if rows.off_market:
-        notes.append("trades not from the order book: " + ", ".join(f"{x} {n}" for x, n in sorted(rows.off_market.items())))
-    if rows.funding_information:
-        notes.append(f"{rows.funding_information} mark price messages tell the next funding rate; settlements are imported from funding files")
     source = Source(
         file=path.name,
         format=Format.BINANCE_WS,
@@ -308,8 +309,21 @@ def _finish(path: Path, target: Target, state: BinanceRecording, recording: Reco
         messages=state.counts,
         rows=rows_by_kind(done.raw),
         faults=log.faults,
-        clock=times.clock,
+        clock=times.clock if state.unstamped < rows.timeline.slots else times.clock.without_latency(),
         silences=done.silences,
-        notes=(*done.notes, *notes),
+        notes=(*done.notes, *_notes(state)),
     )
     return ImportResult(instrument=done.instrument, grid=done.grid, raw=done.raw, source=source, recorded=True)
+
+
+def _notes(state: BinanceRecording) -> list[str]:
+    rows, notes = state.rows, []
+    if state.unstamped:
+        notes.append(f"{state.unstamped} messages have no receive time: the venue's event time stands in")
+    if rows.trades.count and rows.agg_trades.count:
+        notes.append("the file has trade and aggTrade: aggTrade is counted but not used, it repeats the trades")
+    if rows.off_market:
+        notes.append("trades not from the order book: " + ", ".join(f"{x} {n}" for x, n in sorted(rows.off_market.items())))
+    if rows.funding_information:
+        notes.append(f"{rows.funding_information} mark price messages tell the next funding rate; settlements are imported from funding files")
+    return notes

@@ -64,6 +64,12 @@ class Recording:
             self.log.add(FaultKind.TRUNCATED, count, "the file ends in the middle of its compressed data")
         self.line_count = count
 
+    def cut_off(self, text: str, line: int) -> None:
+        """Note that the content ends too early although the file itself is whole."""
+        if not self.truncated:
+            self.truncated = True
+            self.log.add(FaultKind.TRUNCATED, line, text)
+
     def _chunks(self) -> Iterator[bytes]:
         hasher = hashlib.sha256()
         total = max(1, file_size(self.path))
