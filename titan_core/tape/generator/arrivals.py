@@ -7,7 +7,7 @@ updates, after delays that are uniform in the logarithm and in numbers that foll
 import numpy as np
 from attrs import frozen
 
-from titan_core.model.units import MS, US, D, S
+from titan_core.model.units import MIN, MS, US, D, S
 from titan_core.tape.generator.draws import Floats, Ints, QuantileTable, exponential, log_uniform, lognormal, pareto, pick
 from titan_core.tape.generator.draws import NormalQuantiles as Normal
 from titan_core.tape.generator.path import Path
@@ -53,6 +53,17 @@ class Jumps:
 
 
 @frozen(eq=False)
+class Setting:
+    """What one book follows on one day: the common price, its own basis (milli-bps per minute) and where its takers lean in each second."""
+
+    path: Path
+    jumps: Jumps
+    basis: Ints
+    lean: Ints
+    density: float
+
+
+@frozen(eq=False)
 class Moves:
     """Price moves of one book: time within the day, the bid to move to (ticks), how far that is, and whether a taker order makes the move."""
 
@@ -73,13 +84,18 @@ class Orders:
     """The side that they would take after what set them off, 0 for none, doubled where they do so for sure."""
 
 
+def moves_per_active_second(density: float) -> float:
+    """Return the mean number of price moves in a second that moves at all."""
+    return round(MOVES_PER_ACTIVE_SECOND * float(density**DENSITY_POWER), 6)
+
+
 def make_jumps(rng: np.random.Generator, path: Path, density: float) -> Jumps:
     """Divide each second's move into jumps that crowd together, except in a sweep, which takes its whole second."""
     step = np.diff(path.pips)
     second = np.flatnonzero(step)
     size = np.abs(step[second])
     typical = int(np.median(size)) + 1
-    mean = MOVES_PER_ACTIVE_SECOND * density**DENSITY_POWER * np.sqrt(np.minimum(size, 16 * typical) / typical)
+    mean = moves_per_active_second(density) * np.sqrt(np.minimum(size, 16 * typical) / typical)
     count = np.where(mean >= 1.0, 1 + rng.poisson(np.maximum(mean - 1.0, 0.0)), rng.random(len(mean)) < mean).astype(np.int64)
     first = np.cumsum(count) - count
     at = np.repeat(np.arange(len(second)), count)
@@ -96,27 +112,34 @@ def make_jumps(rng: np.random.Generator, path: Path, density: float) -> Jumps:
     return Jumps(ts, path.pips[second[at]] + step[second[at]] * (running - before) // whole)
 
 
-def make_moves(rng: np.random.Generator, book: BookProfile, tables: ArrivalTables, path: Path, jumps: Jumps, basis: Ints, lean: Ints, density: float) -> Moves:
-    """Let a book follow the common price: late, with a basis (milli-bps per minute), and resting a little off the mark."""
+def make_moves(rng: np.random.Generator, book: BookProfile, tables: ArrivalTables, setting: Setting) -> Moves:
+    """Let a book follow the common price: late, with its basis, and resting a little off the mark."""
+    path, jumps = setting.path, setting.jumps
     common = np.flatnonzero(rng.integers(0, 1_000, len(jumps.ts)) < int(1_000 * book.follow))
     lead = jumps.ts[common] + tables.lag.draw(rng, len(common))
-    own_seconds = np.flatnonzero(rng.integers(0, 10_000, SECONDS) * 1_000 < int(10_000 * book.own_seconds) * np.minimum(path.weight, 4_000))
-    each = 1 + rng.poisson(max(0.0, MOVES_PER_ACTIVE_SECOND * density**DENSITY_POWER - 1.0), len(own_seconds))
-    alone = np.repeat(own_seconds, each) * S + np.repeat(rng.integers(0, S, len(own_seconds)), each)
-    alone += exponential(40.0 * MS).draw(rng, len(alone))
+    alone = own_moves(rng, book, setting)
     ts = np.concatenate([lead, alone])
     source = np.concatenate([common, np.searchsorted(jumps.ts, alone, side="right") - 1])
     order = np.argsort(ts, kind="stable")
     order = order[(ts[order] > MARGIN) & (ts[order] < D - MARGIN)]
     ts, source = ts[order], np.maximum.accumulate(source[order]) if len(order) else source[order]
     level = np.where(source >= 0, jumps.pips[np.maximum(source, 0)], path.pips[0])
-    off = resting_noise(rng, tables, ts)
-    fair = level + level * (off + basis[ts // (60 * S)]) * MILLI_BPS // NANO
+    fair = level + level * (resting_noise(rng, tables, ts) + setting.basis[ts // MIN]) * MILLI_BPS // NANO
     pips_per_tick = int(book.instrument.tick_size * PIPS_PER_USDT)
     bid = (fair - pips_per_tick // 2) // pips_per_tick
     second = ts // S
-    trend = np.where(lean[second] != 0, 2 * lean[second], np.sign(np.diff(path.pips))[second])
+    trend = np.where(setting.lean[second] != 0, 2 * setting.lean[second], np.sign(np.diff(path.pips))[second])
     return Moves(ts, bid, np.diff(bid, prepend=bid[:1]), np.zeros(len(ts), np.int64), trend)
+
+
+def own_moves(rng: np.random.Generator, book: BookProfile, setting: Setting) -> Ints:
+    """Return the times at which a book moves by itself, in small groups."""
+    odds = int(10_000 * book.own_seconds) * np.minimum(setting.path.weight, 4_000)
+    seconds = np.flatnonzero(rng.integers(0, 10_000, SECONDS) * 1_000 < odds)
+    more = max(0.0, moves_per_active_second(setting.density) - 1.0)
+    each = 1 + rng.poisson(more, len(seconds))
+    begin = seconds * S + rng.integers(0, S, len(seconds))
+    return np.repeat(begin, each) + exponential(40.0 * MS).draw(rng, int(each.sum()))
 
 
 def resting_noise(rng: np.random.Generator, tables: ArrivalTables, ts: Ints) -> Ints:
@@ -137,7 +160,7 @@ def choose_sweeping(rng: np.random.Generator, moves: Moves, wanted: int) -> Move
     return Moves(moves.ts, moves.bid, moves.change, by_order.astype(np.int64), moves.trend)
 
 
-def make_orders(rng: np.random.Generator, tables: ArrivalTables, path: Path, lean: Ints, moves: Moves, count: int) -> Orders:
+def make_orders(rng: np.random.Generator, tables: ArrivalTables, setting: Setting, moves: Moves, count: int) -> Orders:
     """Draw the taker orders that do not move the price: three in four set off by a move, the others alone."""
     typical = max(1, int(np.median(np.abs(moves.change)))) if len(moves.ts) else 1
     stirring = (1 + np.minimum(np.abs(moves.change) // typical, 8)) * np.where(np.abs(moves.trend) == 2, 3, 1)
@@ -145,12 +168,12 @@ def make_orders(rng: np.random.Generator, tables: ArrivalTables, path: Path, lea
     caused = count * 3 // 4 if len(moves.ts) else 0
     weight = np.minimum(weight, MAX_ORDERS_PER_MOVE * int(weight.sum()) // max(1, caused))
     parent = pick(rng, weight, caused)
-    ts = np.concatenate([moves.ts[parent] + tables.order_delay.draw(rng, caused), scatter(rng, path, count - caused)])
+    ts = np.concatenate([moves.ts[parent] + tables.order_delay.draw(rng, caused), scatter(rng, setting.path, count - caused)])
     herd = np.concatenate([moves.trend[parent], np.zeros(count - caused, np.int64)])
     order = np.argsort(ts, kind="stable")
     order = order[(ts[order] > MARGIN) & (ts[order] < D - MARGIN)]
     ts, herd = ts[order], herd[order]
-    leaning = lean[ts // S]
+    leaning = setting.lean[ts // S]
     return Orders(ts, np.where(leaning != 0, 2 * leaning, herd))
 
 

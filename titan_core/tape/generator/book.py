@@ -31,6 +31,7 @@ Flags = NDArray[np.bool_]
 class BookTables:
     """The distributions of one book."""
 
+    profile: BookProfile
     arrivals: ArrivalTables
     size: QuantileTable
     prints: QuantileTable
@@ -43,6 +44,7 @@ class BookTables:
         """Tabulate a profile. The spread stays open the shorter the more often it opens."""
         crowding = density**0.7
         return cls(
+            profile=book,
             arrivals=ArrivalTables.of(normal, book),
             size=order_sizes(normal, book.size_median, book.size_sigma, book.size_tail, book.size_cap),
             prints=log_knots(book.trades_per_order),
@@ -78,7 +80,7 @@ class Steps:
         return out
 
 
-def make_steps(rng: np.random.Generator, book: BookProfile, tables: BookTables, moves: Moves, orders: Orders, bid: int) -> Steps:
+def make_steps(rng: np.random.Generator, tables: BookTables, moves: Moves, orders: Orders, bid: int) -> Steps:
     """Merge moves and orders, give the orders sides, sizes, trades and levels, and space the steps so that they do not overlap."""
     ts = np.concatenate([moves.ts, orders.ts])
     order = np.argsort(ts, kind="stable")
@@ -95,7 +97,7 @@ def make_steps(rng: np.random.Generator, book: BookProfile, tables: BookTables, 
     has_order[is_move] = moves.by_order[order[is_move]] > 0
     place = np.flatnonzero(has_order)
     side, lots, count = (np.zeros(len(order), np.int64) for _ in range(3))
-    side[place] = sides(rng, book, herd[place], change[place])
+    side[place] = sides(rng, tables.profile, herd[place], change[place])
     lots[place], count[place] = sizes(rng, tables, (change[place] != 0) | (np.abs(herd[place]) == 2), ts[order][place] // S)
     levels = np.where(has_order, np.clip(np.minimum(count, np.abs(change)), 1, MAX_LEVELS), 0)
     opens = (change != 0) & (has_order | (rng.integers(0, 2, len(order)) == 0))
@@ -183,8 +185,8 @@ class Quotes:
     """Row of each step's first quote; the row before it is the one its order meets."""
 
 
-def make_quotes(rng: np.random.Generator, tables: BookTables, steps: Steps, updates: Ints, wanted: int, bid: int) -> Quotes:
-    """Lay out the quotes of all steps and weave in `wanted` of the updates."""
+def make_quotes(rng: np.random.Generator, tables: BookTables, steps: Steps, updates: Ints, bid: int) -> Quotes:
+    """Lay out the quotes of all steps and weave in the updates, which keep clear of them: see `free_updates`."""
     first = np.cumsum(steps.rows) - steps.rows
     n = int(steps.rows.sum())
     ts, bids, asks = (np.zeros(n, np.int64) for _ in range(3))
@@ -200,23 +202,24 @@ def make_quotes(rng: np.random.Generator, tables: BookTables, steps: Steps, upda
     pause = np.minimum(tables.follow_up.draw(rng, len(last)), (following - ts[post[two]]) // 2) // 2 * 2
     ts[last] = ts[post[two]] + np.maximum(pause, 2)
     bids[last], asks[last] = steps.after[two], steps.after[two] + 1
-    extra = free_updates(steps, updates, wanted)
-    own = np.arange(n) + np.searchsorted(extra, ts)
-    out = Quotes(np.empty(n + len(extra), np.int64), np.full(n + len(extra), bid), np.full(n + len(extra), bid + 1), np.searchsorted(extra, steps.ts) + first)
+    own = np.arange(n) + np.searchsorted(updates, ts)
+    out = Quotes(
+        np.empty(n + len(updates), np.int64), np.full(n + len(updates), bid), np.full(n + len(updates), bid + 1), np.searchsorted(updates, steps.ts) + first
+    )
     out.ts[own], out.bid[own], out.ask[own] = ts, bids, asks
-    woven = np.arange(len(extra)) + np.searchsorted(ts, extra)
-    out.ts[woven] = extra
-    known = np.maximum(np.searchsorted(ts, extra) - 1, 0)
-    begun = ts[known] < extra if n else np.zeros(len(extra), np.bool_)
+    woven = np.arange(len(updates)) + np.searchsorted(ts, updates)
+    out.ts[woven] = updates
+    known = np.maximum(np.searchsorted(ts, updates) - 1, 0)
+    begun = ts[known] < updates if n else np.zeros(len(updates), np.bool_)
     out.bid[woven[begun]], out.ask[woven[begun]] = bids[known[begun]], asks[known[begun]]
     return out
 
 
-def free_updates(steps: Steps, updates: Ints, wanted: int) -> Ints:
-    """Return `wanted` updates in time order, the first of them opening the day, leaving out those that fall among the rows of a step."""
-    owner = np.searchsorted(steps.ts, updates, side="right") - 1
-    free = (owner < 0) | (updates > (steps.ts + steps.atomic_ns)[np.maximum(owner, 0)]) if len(steps.ts) else owner < 0
-    return np.unique(np.concatenate([[MS], updates[free][: max(0, wanted - 1)]]) | 1)
+def free_updates(steps: Steps, times: Ints, wanted: int) -> Ints:
+    """Return `wanted` of the times for updates, in order, the first opening the day, without those that fall among the rows of a step."""
+    owner = np.searchsorted(steps.ts, times, side="right") - 1
+    free = (owner < 0) | (times > (steps.ts + steps.atomic_ns)[np.maximum(owner, 0)]) if len(steps.ts) else owner < 0
+    return np.unique(np.concatenate([[MS], times[free][: max(0, wanted - 1)]]) | 1)
 
 
 def _lay_levels(steps: Steps, first: Ints, ts: Ints, bids: Ints, asks: Ints) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import MS
 from titan_core.tape.generator import derivatives as perpetual
-from titan_core.tape.generator.arrivals import Jumps, choose_sweeping, make_jumps, make_moves, make_orders, make_quote_times, mean_of
-from titan_core.tape.generator.book import BookTables, Quotes, Steps, Trades, make_quotes, make_steps, make_trades, rest_sizes
+from titan_core.tape.generator.arrivals import Setting, choose_sweeping, make_jumps, make_moves, make_orders, make_quote_times, mean_of
+from titan_core.tape.generator.book import BookTables, Quotes, Steps, Trades, free_updates, make_quotes, make_steps, make_trades, rest_sizes
 from titan_core.tape.generator.draws import Ints, NormalQuantiles, QuantileTable, child
-from titan_core.tape.generator.path import Path, PathState, make_path
+from titan_core.tape.generator.path import PathState, make_path
 from titan_core.tape.generator.profile import MINUTES, PIPS_PER_USDT, REFERENCE_QUOTES_AND_TRADES, SECONDS, BookProfile, MarketProfile
 from titan_core.tape.tape import StreamKey
 
@@ -70,19 +70,18 @@ class BookDay:
     ask_lots: Ints
 
 
-def make_book(
-    rng: np.random.Generator, book: BookProfile, tables: BookTables, market: Tables, path: Path, jumps: Jumps, basis: Ints, lean: Ints, bid: int
-) -> BookDay:
-    """Make one instrument's day with about as many quotes and trades as the profile's shares of the wanted number."""
-    orders_wanted = int(market.quotes_and_trades * book.trade_share / 1_000 / mean_of(tables.prints))
-    moves = make_moves(rng, book, tables.arrivals, path, jumps, basis, lean, market.density)
-    moves = choose_sweeping(rng, moves, int(orders_wanted * book.move_order_share))
-    orders = make_orders(rng, tables.arrivals, path, lean, moves, max(0, orders_wanted - int(moves.by_order.sum())))
-    steps = make_steps(rng, book, tables, moves, orders, bid)
+def make_book(rng: np.random.Generator, tables: BookTables, quotes_and_trades: int, setting: Setting, bid: int) -> BookDay:
+    """Make one instrument's day with about as many quotes and trades as its profile's shares of the wanted number."""
+    book, arrivals = tables.profile, tables.arrivals
+    orders_wanted = int(quotes_and_trades * book.trade_share / 1_000 / mean_of(tables.prints))
+    moves = choose_sweeping(rng, make_moves(rng, book, arrivals, setting), int(orders_wanted * book.move_order_share))
+    orders = make_orders(rng, arrivals, setting, moves, max(0, orders_wanted - int(moves.by_order.sum())))
+    steps = make_steps(rng, tables, moves, orders, bid)
     trades = make_trades(rng, steps)
-    wanted = market.quotes_and_trades * (book.quote_share + book.trade_share) // 1_000 - int(steps.rows.sum()) - len(trades.ts)
-    updates = make_quote_times(rng, tables.arrivals, path, steps.ts, max(wanted, 0) * 11 // 10)
-    quotes = make_quotes(rng, tables, steps, updates, wanted, bid)
+    wanted = quotes_and_trades * (book.quote_share + book.trade_share) // 1_000 - int(steps.rows.sum()) - len(trades.ts)
+    # a tenth more than wanted, because some fall among the rows of a step
+    times = make_quote_times(rng, arrivals, setting.path, steps.ts, max(wanted, 0) * 11 // 10)
+    quotes = make_quotes(rng, tables, steps, free_updates(steps, times, wanted), bid)
     return BookDay(steps, trades, quotes, *rest_sizes(rng, tables, steps, trades, quotes))
 
 
@@ -93,11 +92,12 @@ def make_day(profile: MarketProfile, market: Tables, seed: int, day: int, state:
     basis = perpetual.make_basis(child(seed, day, Part.BASIS), state.derivatives)
     books: list[BookDay] = []
     # a sweep is the perpetual's: there takers go with it, on the spot market they show whether it will last
-    spot = (Part.SPOT, profile.spot, market.spot, np.zeros(MINUTES, np.int64), path.lean)
-    for part, book, tables, own, lean in (spot, (Part.PERP, profile.perp, market.perp, basis, path.sweep)):
-        rng, name = child(seed, day, part), book.instrument.id
+    spot = (Part.SPOT, market.spot, np.zeros(MINUTES, np.int64), path.lean)
+    for part, tables, own, lean in (spot, (Part.PERP, market.perp, basis, path.sweep)):
+        rng, book = child(seed, day, part), tables.profile
+        name = book.instrument.id
         bid = state.bids.get(name) or first_bid(book, int(path.pips[0]), int(own[0]))
-        made = make_book(rng, book, tables, market, path, jumps, own, lean, bid)
+        made = make_book(rng, tables, market.quotes_and_trades, Setting(path, jumps, own, lean, market.density), bid)
         state.bids[name] = int(made.steps.after[-1]) if len(made.steps.after) else bid
         yield (name, StreamKind.QUOTE), quote_rows(rng, tables.latency, made)
         yield (name, StreamKind.TRADE), trade_rows(rng, tables.latency, made)

@@ -96,58 +96,65 @@ def make_path(rng: np.random.Generator, profile: PathProfile, state: PathState) 
     vol = minute_volatility(rng, profile, state.volatility)
     scale, busy = activity(rng, profile, vol)
     returns = np.rint(normals(rng, SECONDS) * scale).astype(np.int64)
-    overlay = state.tail or Overlay.empty()
-    pips = np.empty(SECONDS + 1, np.int64)
-    pips[0] = state.pips
     moving = np.maximum(1, np.add.reduceat((scale > 0).astype(np.int64), np.arange(0, SECONDS, 60)))
+    walk = Walk(rng, profile, state, state.tail or Overlay.empty())
+    walk.pips[0] = state.pips
+    state.structure.last = state.pips
     for minute in range(MINUTES):
-        drift = regime_drift(rng, profile, state, int(vol[minute]))
         a, b = minute * 60, minute * 60 + 60
-        moves = returns[a:b] + np.where(scale[a:b] > 0, drift // int(moving[minute]), 0)
-        walk_minute(rng, profile, state, overlay, pips, a, moves)
-        state.structure.close_minute(minute, pips[a : b + 1])
+        drift = walk.drift(int(vol[minute])) // int(moving[minute])
+        walk.minute(a, returns[a:b] + np.where(scale[a:b] > 0, drift, 0))
+        state.structure.close_minute(minute, walk.pips[a : b + 1])
     state.structure.close_day()
     state.quiet_until = max(0, state.quiet_until - SECONDS)
-    state.tail = overlay.next_day()
-    state.pips = int(pips[-1])
-    weight = busy + busy * np.abs(overlay.push[:SECONDS]) // NANO_PER_BPS * 2
-    return Path(pips, weight, overlay.sweep[:SECONDS], overlay.lean[:SECONDS])
+    state.tail = walk.overlay.next_day()
+    state.pips = int(walk.pips[-1])
+    weight = busy + busy * np.abs(walk.overlay.push[:SECONDS]) // NANO_PER_BPS * 2
+    return Path(walk.pips, weight, walk.overlay.sweep[:SECONDS], walk.overlay.lean[:SECONDS])
 
 
-def walk_minute(rng: np.random.Generator, profile: PathProfile, state: PathState, overlay: Overlay, pips: Ints, start: int, moves: Ints) -> None:
-    """Fill in a minute of the path; where it passes a structural level, a sweep may set in and the rest of the minute is redone."""
-    at = 0
-    while True:
-        base = int(pips[start + at])
-        leg = base + np.cumsum((moves[at:] + overlay.push[start + at : start + 60]) * base // NANO)
-        pips[start + at + 1 : start + 61] = leg
-        if state.quiet_until >= start + 60:
-            return
-        crossed = state.structure.first_crossing(base, leg, state.quiet_until - start - at)
-        if crossed is None:
-            return
-        second, level = crossed
-        at += second + 1
-        sweep = sweep_of(rng, level, 1 if level.pips > base else -1, NANO_PER_BPS)
-        if sweep is not None:
-            overlay.add(start + at, sweep)
-            state.quiet_until = start + at + profile.sweep_cooldown_s
-        if at >= 60:
-            return
+@define(eq=False)
+class Walk:
+    """A day's path while it is being made."""
 
+    rng: np.random.Generator
+    profile: PathProfile
+    state: PathState
+    overlay: Overlay
+    pips: Ints = field(factory=lambda: np.zeros(SECONDS + 1, np.int64))
 
-def regime_drift(rng: np.random.Generator, profile: PathProfile, state: PathState, vol: int) -> int:
-    """Return the return (1e-9) that the regime adds to this minute: a trend's push, or a range's pull to its centre."""
-    if state.minutes_left <= 0:
-        state.minutes_left = 15 + int(profile.regime_minutes * float(np.rint(64 * rng.standard_exponential()) / 64))
+    def minute(self, start: int, moves: Ints) -> None:
+        """Fill in a minute of the path; where it passes a structural level, a sweep may set in and the rest of the minute is redone."""
+        at = 0
+        while at < 60:
+            base = int(self.pips[start + at])
+            leg = base + np.cumsum((moves[at:] + self.overlay.push[start + at : start + 60]) * base // NANO)
+            self.pips[start + at + 1 : start + 61] = leg
+            crossed = self.state.structure.first_crossing(base, leg, self.state.quiet_until - start - at)
+            if crossed is None:
+                return
+            second, level = crossed
+            at += second + 1
+            sweep = sweep_of(self.rng, level, 1 if level.pips > base else -1, NANO_PER_BPS)
+            if sweep is not None:
+                self.overlay.add(start + at, sweep)
+                self.state.quiet_until = start + at + self.profile.sweep_cooldown_s
+
+    def drift(self, vol: int) -> int:
+        """Return what the regime adds to this minute's return (1e-9): a trend's push, or a range's pull to its centre."""
+        profile, state = self.profile, self.state
+        if state.minutes_left <= 0:
+            self._change_regime()
+        state.minutes_left -= 1
+        if state.trend:
+            return state.trend * int(profile.trend_bps_per_minute * NANO_PER_BPS) * vol // SCALE
+        return int((state.centre - state.structure.last) * NANO // state.centre * profile.range_pull)
+
+    def _change_regime(self) -> None:
+        rng, state, home = self.rng, self.state, self.profile.start_usdt * PIPS_PER_USDT
+        state.minutes_left = 15 + int(self.profile.regime_minutes * float(np.rint(64 * rng.standard_exponential()) / 64))
         # a price far from where the market began trends back more often than away: it stays in a believable range for years
-        home = profile.start_usdt * PIPS_PER_USDT
         back = 50 + (15 if state.pips < home * 7 // 10 else -15 if state.pips > home * 14 // 10 else 0)
         roll = int(rng.integers(0, 100))
         state.trend = 0 if roll < 50 else 1 if int(rng.integers(0, 100)) < back else -1
         state.centre = state.pips
-    state.minutes_left -= 1
-    if state.trend:
-        return state.trend * int(profile.trend_bps_per_minute * NANO_PER_BPS) * vol // SCALE
-    away = (state.centre - state.structure.last) * NANO // state.centre
-    return int(away * profile.range_pull)

@@ -100,7 +100,11 @@ class MarketProfile:
 
 def bitcoin() -> MarketProfile:
     """Return the profile of BTCUSDT: Binance spot and the Bybit linear perpetual."""
-    spot = Instrument(
+    return MarketProfile(spot=_bitcoin_spot(), perp=_bitcoin_perp())
+
+
+def _bitcoin_spot() -> BookProfile:
+    instrument = Instrument(
         venue=VenueId("binance-spot"),
         symbol="BTCUSDT",
         kind=InstrumentKind.SPOT,
@@ -111,7 +115,33 @@ def bitcoin() -> MarketProfile:
         taker_fee_ppm=1_000,
         max_leverage=1,
     )
-    perp = Instrument(
+    return BookProfile(
+        instrument=instrument,
+        quote_share=223,
+        trade_share=78,
+        trades_per_order=((0.27, 1.6), (0.10, 5.5), (0.01, 24.0), (0.001, 140.0), (0.00003, 735.0)),
+        size_median=350.0,
+        size_sigma=2.6,
+        size_tail=1.05,
+        size_cap=1_500_000.0,
+        rest_median=108_000.0,
+        rest_sigma=1.3,
+        lag_ns=(12.0 * MS, 0.8),
+        follow=0.92,
+        own_seconds=0.02,
+        noise_milli_bps=260.0,
+        move_order_share=0.20,
+        run_mean=24.0,
+        run_weight=0.78,
+        herd_weight=0.20,
+        tail_index=0.85,
+        quote_delay_ns=(8.0 * US, 2.0 * S),
+        latency_ns=(6.0 * MS, 0.5),
+    )
+
+
+def _bitcoin_perp() -> BookProfile:
+    instrument = Instrument(
         venue=VenueId("bybit-linear"),
         symbol="BTCUSDT",
         kind=InstrumentKind.PERP,
@@ -119,51 +149,26 @@ def bitcoin() -> MarketProfile:
         tick_size=Decimal("0.1"),
         lot_size=Decimal("0.001"),
     )
-    return MarketProfile(
-        spot=BookProfile(
-            instrument=spot,
-            quote_share=223,
-            trade_share=78,
-            trades_per_order=((0.27, 1.6), (0.10, 5.5), (0.01, 24.0), (0.001, 140.0), (0.00003, 735.0)),
-            size_median=350.0,
-            size_sigma=2.6,
-            size_tail=1.05,
-            size_cap=1_500_000.0,
-            rest_median=108_000.0,
-            rest_sigma=1.3,
-            lag_ns=(12.0 * MS, 0.8),
-            follow=0.92,
-            own_seconds=0.02,
-            noise_milli_bps=260.0,
-            move_order_share=0.20,
-            run_mean=24.0,
-            run_weight=0.78,
-            herd_weight=0.20,
-            tail_index=0.85,
-            quote_delay_ns=(8.0 * US, 2.0 * S),
-            latency_ns=(6.0 * MS, 0.5),
-        ),
-        perp=BookProfile(
-            instrument=perp,
-            quote_share=529,
-            trade_share=170,
-            trades_per_order=((0.32, 1.6), (0.10, 6.5), (0.01, 43.0), (0.001, 280.0), (0.0001, 420.0)),
-            size_median=30.0,
-            size_sigma=2.4,
-            size_tail=1.05,
-            size_cap=75_000.0,
-            rest_median=2_700.0,
-            rest_sigma=1.4,
-            lag_ns=(4.0 * MS, 0.7),
-            follow=0.97,
-            own_seconds=0.14,
-            noise_milli_bps=260.0,
-            move_order_share=0.20,
-            run_mean=30.0,
-            run_weight=0.63,
-            herd_weight=0.20,
-            tail_index=0.80,
-            quote_delay_ns=(0.5 * US, 2.0 * S),
-            latency_ns=(9.0 * MS, 0.5),
-        ),
+    return BookProfile(
+        instrument=instrument,
+        quote_share=529,
+        trade_share=170,
+        trades_per_order=((0.32, 1.6), (0.10, 6.5), (0.01, 43.0), (0.001, 280.0), (0.0001, 420.0)),
+        size_median=30.0,
+        size_sigma=2.4,
+        size_tail=1.05,
+        size_cap=75_000.0,
+        rest_median=2_700.0,
+        rest_sigma=1.4,
+        lag_ns=(4.0 * MS, 0.7),
+        follow=0.97,
+        own_seconds=0.14,
+        noise_milli_bps=260.0,
+        move_order_share=0.20,
+        run_mean=30.0,
+        run_weight=0.63,
+        herd_weight=0.20,
+        tail_index=0.80,
+        quote_delay_ns=(0.5 * US, 2.0 * S),
+        latency_ns=(9.0 * MS, 0.5),
     )

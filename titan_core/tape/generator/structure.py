@@ -58,10 +58,10 @@ class Structure:
 
     def first_crossing(self, base: int, leg: Ints, skip: int) -> tuple[int, Level] | None:
         """Return the second of `leg` (and the level) at which the nearest level above or below is reached, after `skip` seconds."""
+        if skip >= len(leg):
+            return None
         if skip > 0:
             base, leg = int(leg[skip - 1]), leg[skip:]
-        if not len(leg):
-            return None
         above = min((level for level in self.levels if level.pips > base), key=lambda level: level.pips, default=None)
         below = max((level for level in self.levels if level.pips < base), key=lambda level: level.pips, default=None)
         found: list[tuple[int, Level]] = []
