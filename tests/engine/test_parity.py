@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from titan_core.engine.reference import Reference
-from titan_core.model.units import MONEY_PER_USDT, MS
+from titan_core.model.units import MONEY_PER_USDT, MS, S
 from titan_core.tape.tape import build_tape
 from titan_core.testing.chaos import Chaos, random_market
 from titan_core.testing.governors import OpenGovernor
@@ -58,7 +58,7 @@ def assert_same(fast, slow):
 @given(
     seed=st.integers(0, 2**31),
     rows=st.one_of(st.integers(2, 300), st.integers(1000, 4000)),
-    step_ns=st.sampled_from([3 * MS, 40 * MS, 300 * MS]),
+    step_ns=st.sampled_from([3 * MS, 40 * MS, 300 * MS, 25 * S]),
     volatility=st.sampled_from([0.3, 2.0, 15.0]),
     jump=st.sampled_from([0.0, 0.01]),
     budget=st.integers(20, 300),

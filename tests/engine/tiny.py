@@ -60,6 +60,11 @@ class Events:
         """Add a print; negative lots are sold by the taker."""
         return self.add(StreamKind.TRADE, ns, price, signed_lots, on=on)
 
+    def until(self, ns: int) -> "Events":
+        """Let the tape last until a time."""
+        self._rows[self.instruments[0].id, StreamKind.GAP] = [(T0 + ns, 1, 1)]
+        return self
+
     def depth(self, ns: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]], on: Instrument | None = None) -> "Events":
         """Add a book; missing levels are empty ones far away."""
 

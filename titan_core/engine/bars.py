@@ -30,7 +30,7 @@ class BarTable:
         columns: Mapping[str, NDArray[Any]] = trades.columns
         if timeframe_ns % MIN == 0:
             minutes = {name: columns[f"bar_{name}"] for name in ("o", "h", "l", "c", "volume", "delta")}
-            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN)
+            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN, columns["ts"])
         else:
             raw = dense_bars(columns["ts"], columns["price"], columns["signed_lots"], timeframe_ns)
             self.base = int(raw["bar_base"][0])
@@ -71,22 +71,29 @@ class BarTable:
         return known
 
 
-def _aggregate(base: int, minutes: dict[str, Any], length: int) -> tuple[int, dict[str, NDArray[Any]]]:
-    """Join minute bars into bars of `length` minutes."""
+def _aggregate(base: int, minutes: dict[str, Any], length: int, ts: NDArray[Any]) -> tuple[int, dict[str, NDArray[Any]]]:
+    """Join minute bars into bars of `length` minutes. `ts` are the times of the trades.
+
+    Only minutes with trades count: the close that a minute without any repeats is no price of the longer bar, unless that has no trades either.
+    """
     count = len(minutes["o"])
     if length == 1 or count == 0:
         return base // length, minutes
-    group = (base + np.arange(count)) // length
+    rows = np.searchsorted(ts, (base + np.arange(count + 1)) * MIN)
+    traded = np.flatnonzero(rows[1:] > rows[:-1])
+    group = (base + traded) // length
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    ends = np.r_[starts[1:], count] - 1
-    joined = {
-        "o": minutes["o"][starts],
-        "h": np.maximum.reduceat(minutes["h"], starts),
-        "l": np.minimum.reduceat(minutes["l"], starts),
-        "c": minutes["c"][ends],
-        "volume": np.add.reduceat(minutes["volume"], starts),
-        "delta": np.add.reduceat(minutes["delta"], starts),
-    }
+    ends = np.r_[starts[1:], len(traded)] - 1
+    slot = group[starts] - group[0]
+    latest = np.zeros(int(slot[-1]) + 1, np.int64)
+    latest[slot] = np.arange(len(slot))
+    close = minutes["c"][traded][ends][np.maximum.accumulate(latest)]
+    joined = {name: close.copy() for name in "ohlc"} | {name: np.zeros(len(close), np.int64) for name in ("volume", "delta")}
+    joined["o"][slot] = minutes["o"][traded][starts]
+    joined["h"][slot] = np.maximum.reduceat(minutes["h"][traded], starts)
+    joined["l"][slot] = np.minimum.reduceat(minutes["l"][traded], starts)
+    for name in ("volume", "delta"):
+        joined[name][slot] = np.add.reduceat(minutes[name][traded], starts)
     return int(group[0]), joined
 
 

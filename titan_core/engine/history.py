@@ -5,7 +5,7 @@ segment, and every look-up costs a few bisections and the extremes of a few bloc
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -250,6 +250,8 @@ class TradeBars(GrowingBars):
         """Begin at the oldest trade kept."""
         super().__init__(timeframe_ns)
         self._history = history
+        self.traded = array("q")
+        """The bars in which there were trades."""
         self.next_ns = NEVER
         """Start of the first bar that has not closed: trades from here on are still needed."""
 
@@ -270,6 +272,8 @@ class TradeBars(GrowingBars):
             if bar is None:
                 close = self.c[-1]
                 bar = (close, close, close, close, 0, 0)
+            else:
+                self.traded.append(self.size)
             self._add(bar)
         self.next_ns = edges[-1]
 
@@ -291,5 +295,11 @@ class MinuteBars(GrowingBars):
             return
         self.base = m.base // length
         for bar in range(self.base + self.size, now_ns // self.timeframe_ns):
-            a, b = max(0, bar * length - m.base), (bar + 1) * length - m.base
-            self._add((m.o[a], max(m.h[a:b]), min(m.l[a:b]), m.c[b - 1], sum(m.volume[a:b]), sum(m.delta[a:b])))
+            first, end = (bisect_left(m.traded, edge * length - m.base) for edge in (bar, bar + 1))
+            if first == end:
+                close = self.c[-1]
+                self._add((close, close, close, close, 0, 0))
+                continue
+            rows = m.traded[first:end]
+            high, low = max(m.h[i] for i in rows), min(m.l[i] for i in rows)
+            self._add((m.o[rows[0]], high, low, m.c[rows[-1]], sum(m.volume[i] for i in rows), sum(m.delta[i] for i in rows)))
