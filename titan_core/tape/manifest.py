@@ -240,6 +240,20 @@ def read_manifest(path: Path) -> Manifest:
     return parse_manifest(file.read_bytes(), file)
 
 
+def find_tapes(folder: Path) -> list[Path]:
+    """Return the folder, its folders and theirs where they are tapes, damaged ones included."""
+    files = [folder / MANIFEST_NAME, *folder.glob(f"*/{MANIFEST_NAME}"), *folder.glob(f"*/*/{MANIFEST_NAME}")]
+    return sorted(file.parent for file in files if not file.parent.name.startswith(".") and _looks_like_a_tape(file))
+
+
+def _looks_like_a_tape(file: Path) -> bool:
+    try:
+        head = file.read_bytes()[:64]
+    except OSError:
+        return False
+    return b'"format_version"' in head and any(file.parent.glob("*/*.npy"))
+
+
 def parse_manifest(text: bytes, file: Path) -> Manifest:
     """Turn the bytes of a manifest into one. Raises TapeError naming `file`."""
     try:
