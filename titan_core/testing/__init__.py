@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from titan_core.testing.chaos import Chaos, random_market
     from titan_core.testing.contract import PhaseContract
+    from titan_core.testing.distributions import forget_modules, write_distribution
     from titan_core.testing.governors import OpenGovernor
     from titan_core.testing.lab import Lab
     from titan_core.testing.lookahead import NoLookAhead, check_no_lookahead, truncate
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
         trend,
     )
     from titan_core.testing.phases import Flipper, Greedy, Hold, Idle, Raiser, Sleeper, alike_phases, make_phase
+    from titan_core.testing.runs import Run, run_phases
     from titan_core.testing.trial import Examination, Trial
 
 _HOMES = {
     "titan_core.testing.chaos": ("Chaos", "random_market"),
     "titan_core.testing.contract": ("PhaseContract",),
+    "titan_core.testing.distributions": ("forget_modules", "write_distribution"),
     "titan_core.testing.governors": ("OpenGovernor",),
     "titan_core.testing.lab": ("Lab",),
     "titan_core.testing.lookahead": ("NoLookAhead", "check_no_lookahead", "truncate"),
@@ -50,6 +53,7 @@ _HOMES = {
         "trend",
     ),
     "titan_core.testing.phases": ("Flipper", "Greedy", "Hold", "Idle", "Raiser", "Sleeper", "alike_phases", "make_phase"),
+    "titan_core.testing.runs": ("Run", "run_phases"),
     "titan_core.testing.trial": ("Examination", "Trial"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -68,12 +72,14 @@ __all__ = [
     "OpenGovernor",
     "PhaseContract",
     "Raiser",
+    "Run",
     "Sleeper",
     "Trial",
     "alike_phases",
     "bars_only",
     "check_no_lookahead",
     "crash",
+    "forget_modules",
     "gap",
     "lively",
     "make_phase",
@@ -81,10 +87,12 @@ __all__ = [
     "only_perp",
     "random_market",
     "ranges",
+    "run_phases",
     "stepped_market",
     "thin",
     "trend",
     "truncate",
+    "write_distribution",
 ]
 
 

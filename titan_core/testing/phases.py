@@ -76,7 +76,7 @@ class Flipper(Hold):
         """Leave, or enter on the other side."""
         if market.perp.position():
             market.exit(market.perp)
-        else:
+        elif market.perp.quote():
             self.side = -self.side
             self.buy(market, timer)
 
@@ -89,7 +89,12 @@ class Greedy(Hold):
 
     def on_start(self, market: Market) -> None:
         """Ask at every period."""
-        market.every(self.period_ns, self.buy)
+        market.every(self.period_ns, self.ask)
+
+    def ask(self, market: Market, timer: Any) -> None:
+        """Ask, once there is a price."""
+        if market.perp.quote():
+            self.buy(market, timer)
 
     def lots(self, market: Market, price: int) -> int:
         """Return a size beyond every limit."""
