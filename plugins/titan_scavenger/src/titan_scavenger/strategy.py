@@ -52,6 +52,7 @@ class Scavenger(Strategy):
         self._follows = config.mode is not Mode.FADE
         self._fades = config.mode is not Mode.FOLLOW
         self._watch_ns = config.watch_s * S
+        self._rearm_ns = config.rearm_s * S
         self._traps: dict[Trap, Any] = {}
         self._broken: dict[Trap, Any] = {}
         self._trade: Trade | None = None
@@ -81,7 +82,7 @@ class Scavenger(Strategy):
             self._await_gap(market, leg)
         if self._perp.position():
             market.after(self.config.max_hold_s * S, self._time_out)
-        market.every(self.config.rearm_s * S, self._rearm)
+        market.every(self._rearm_ns, self._rearm)
         self._rearm(market, None)
 
     def _choose_pair(self, market: Market) -> PairView | None:
@@ -96,13 +97,14 @@ class Scavenger(Strategy):
 
     # -- traps ----------------------------------------------------------------------------------------------------
     def _rearm(self, market: Market, _: Any) -> None:
-        """Compute the levels anew and move the traps, unless a trade or a pause makes traps useless now."""
+        """Compute the levels anew and move the traps, unless an open trade or a long pause makes traps useless until the next time."""
         self._reconcile(market)
+        self._turn_day(market)
         now, price = market.now_ns, self._perp.last()
-        may_enter = self._may_enter(market)
-        if self._trade is not None or now < self._quiet_until:
+        if self._trade is not None or self._quiet_until >= now + self._rearm_ns:
             return
-        if not may_enter or price is None or self._perp.bars(QUARTER).count < self.config.warmup_bars:
+        done = self._trades_today >= self.config.max_trades_per_day
+        if done or price is None or self._perp.bars(QUARTER).count < self.config.warmup_bars:
             self._set_traps(market, [])
             return
         self._witness.look()
@@ -130,13 +132,16 @@ class Scavenger(Strategy):
 
     def _may_enter(self, market: Market) -> bool:
         """Whether the phase is flat, rested and below its number of trades a day."""
+        self._turn_day(market)
+        return self._trade is None and market.now_ns >= self._quiet_until and self._trades_today < self.config.max_trades_per_day
+
+    def _turn_day(self, market: Market) -> None:
         day = market.now_ns // D
         if day != self._day:
             if self.tally:
                 market.note("day: " + ", ".join(f"{word} {count}" for word, count in self.tally.items()))
                 self.tally.clear()
             self._day, self._trades_today = day, 0
-        return self._trade is None and market.now_ns >= self._quiet_until and self._trades_today < self.config.max_trades_per_day
 
     def _sprung(self, market: Market, hit: Any) -> None:
         """A level was broken: follow where spot confirms, and wait for the price to come back."""
@@ -181,16 +186,13 @@ class Scavenger(Strategy):
             self._enter(market, -direction, extreme, f"fade {source_names(trap[1][2])}")
 
     def _after_gap(self, market: Market, hit: Any) -> None:
-        """Data are missing: rest, and begin anew from the levels as they are then."""
+        """Data are missing: what breaks now may have broken long ago, so rest."""
         self._await_gap(market, hit.payload)
         self._pause(market, self.config.gap_pause_s)
 
     def _pause(self, market: Market, seconds: int) -> None:
-        """Take no notice of anything for a while, then set the traps anew."""
-        until = market.now_ns + seconds * S
-        if until > self._quiet_until:
-            self._quiet_until = until
-            market.at(until, self._rearm)
+        """Take no notice of any break for a while."""
+        self._quiet_until = max(self._quiet_until, market.now_ns + seconds * S)
 
     # -- entry ----------------------------------------------------------------------------------------------------
     def _enter(self, market: Market, side: int, behind: int, tag: str) -> None:
@@ -280,7 +282,7 @@ class Scavenger(Strategy):
             self.tally["unfilled"] += 1
 
     def on_flat(self, market: Market, instrument: InstrumentView) -> None:
-        """The trade is over: rest, longer after a loss, then set the traps anew."""
+        """The trade is over: rest, longer after a loss. Nothing is armed here, for the phase may be leaving with this trade."""
         trade = self._trade
         if trade is None or instrument.spec.id != self._spec.id:
             return
