@@ -10,11 +10,11 @@ emergency since. A sound chart never shows it outside the levels, so the bit cos
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import factorial, prod
+from math import comb, factorial, prod
 
 from attrs import define, frozen
 
-from titan_core.brain.chart import Chart, Configuration, PhaseState, initial
+from titan_core.brain.chart import Chart, Configuration, PhaseState, State, initial
 from titan_core.brain.statechart import SEPARATOR, StateKind, is_within, possible_rows
 from titan_core.brain.table import EMERGENCY, LEVELS
 from titan_core.errors import ChartError
@@ -105,6 +105,21 @@ class Space:
     def decode(self, node: Node) -> Configuration:
         """Return a configuration that the node stands for."""
         return Configuration(tuple(self.unpack(node)))
+
+    @property
+    def bound(self) -> int:
+        """An upper bound of the number of nodes in a sound chart: for each top-level state the product of what its regions can be."""
+        return sum(self._bound(state) for state in self.chart.children()) + 2
+
+    def _bound(self, state: State) -> int:
+        if state.kind is StateKind.PARALLEL:
+            owned = [child for child in self.chart.children(state.path) if child.phase is None]
+            count = prod(self._bound(child) for child in owned)
+            for group in self.classes if len(owned) < len(self.chart.children(state.path)) else ():
+                root = next(child for child in self.chart.children(state.path) if child.phase == group[0])
+                count *= comb(len(group) + self._bound(root) - 1, len(group))
+            return count
+        return sum(self._bound(child) for child in self.chart.children(state.path)) or 1
 
     def represented(self, node: Node) -> int:
         """Return how many configurations the node stands for."""

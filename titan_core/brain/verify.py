@@ -3,14 +3,14 @@
 Guards are free booleans, so what is proven holds whatever the market, the venues and the operator do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
 
 from titan_core.brain.chart import Chart, Configuration, Guard, Transition, gate_open, initial
 from titan_core.brain.statechart import facts_for
-from titan_core.brain.symmetry import Exploration, Node, Space, explore
+from titan_core.brain.symmetry import Exploration, Move, Node, Space, explore
 from titan_core.brain.watch import PROPERTY_TEXT, Breach, Gate, Property, Watch
 from titan_core.model.ids import PhaseId
 
@@ -90,14 +90,22 @@ class CheckReport:
         }
 
 
-def check(chart: Chart, *, gate: Gate = gate_open, symmetric: bool = True) -> CheckReport:
+def check(chart: Chart, *, gate: Gate = gate_open, symmetric: bool = True, progress: Callable[[float], None] | None = None) -> CheckReport:
     """Explore every reachable configuration and check the six properties.
 
     `gate` is the function that approval asks; another one is given to see the check fail. With `symmetric` unset alike phases are told apart.
+    `progress` is called now and then with the share of the work that is done.
     """
     space = Space(chart, symmetric=symmetric)
     watch = Watch(space, gate)
-    found = explore(space, watch.visit)
+    bound = space.bound
+
+    def visit(index: int, node: Node, moves: Sequence[Move]) -> None:
+        watch.visit(index, node, moves)
+        if progress is not None and not index % 1024:
+            progress(min(1.0, index / bound))
+
+    found = explore(space, visit)
     watch.conclude(found)
     return CheckReport(
         phases=chart.phases,

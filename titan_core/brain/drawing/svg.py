@@ -10,6 +10,8 @@ from titan_core.brain.statechart import Chart, Configuration
 from titan_core.brain.vocabulary import Direction
 
 RADIUS = 7.0
+HEADLINE = 50.0
+"""Height of the headline, which a page with a heading of its own leaves out."""
 
 _TONE = {Direction.MORE_RISK: "more", Direction.LESS_RISK: "less", Direction.EQUAL: "equal"}
 _LEGEND = (("full", "no restriction"), ("warned", "a warning, no restriction"), ("half", "restricted"), ("shut", "no entries"), ("idle", "waits or leaves"))
@@ -21,18 +23,19 @@ def render_svg(chart: Chart, configuration: Configuration | None = None) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + svg_element(chart, build_scene(chart), configuration, style=literal_style())
 
 
-def svg_element(chart: Chart, scene: Scene, configuration: Configuration | None, *, style: str = "") -> str:
+def svg_element(chart: Chart, scene: Scene, configuration: Configuration | None, *, style: str = "", headline: bool = True) -> str:
     """Draw a scene as an `svg` element. Groups carry `data-path` of their state, or `data-rows`, `data-from` and `data-to` of their transitions."""
     live = () if configuration is None else configuration.leaves
     active = {path for leaf in live for path in _ancestors(leaf)}
-    parts = ['<rect class="paper" width="100%" height="100%"/>', _header(chart, configuration)]
+    top = 0.0 if headline else HEADLINE
+    parts = ['<rect class="paper" width="100%" height="100%"/>', _header(chart, configuration)] if headline else []
     parts += [_frame(frame, frame.path in active) for frame in scene.panel.frames]
     parts += [_state(chart, leaf, leaf.path in active) for leaf in scene.panel.leaves]
     parts += [_wire(wire) for wire in scene.panel.wires]
     parts += [_label(wire) for wire in scene.panel.wires]
     parts.append(_legend(scene.legend, bool(live)))
     body = "\n".join(parts)
-    size = f'viewBox="0 0 {scene.w:.0f} {scene.h:.0f}" width="{scene.w:.0f}" height="{scene.h:.0f}"'
+    size = f'viewBox="0 {top:.0f} {scene.w:.0f} {scene.h - top:.0f}" width="{scene.w:.0f}" height="{scene.h - top:.0f}"'
     described = "The Brain's statechart" + (f", now in {configuration}" if configuration is not None else "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" {size} role="img" aria-label={quoteattr(described)}>\n'
