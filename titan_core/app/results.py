@@ -12,7 +12,7 @@ from titan_core.ledger.ledger import Ledger
 from titan_core.ledger.statistics import RunStatistics, TradeStatistics, run_statistics
 from titan_core.model.fill import Charge, Fill, FundingPayment, Transfer
 from titan_core.model.ids import PhaseId
-from titan_core.model.units import MIN, MONEY_PER_USDT, Money
+from titan_core.model.units import MIN, MONEY_PER_USDT, PPM, Money
 
 SAMPLES = 5_000
 """An equity curve has about this many points at most, and none closer than a minute."""
@@ -65,7 +65,9 @@ def summary(results: Results) -> dict[str, Any]:
     """Return the figures as plain values: amounts in USDT, shares as fractions of 1, times in ns."""
     engine, governor, statistics = results.composition.engine, results.composition.governor, results.statistics
     record = engine.record
-    drawdown = statistics.max_drawdown
+    sampled = statistics.max_drawdown
+    # the curve is sampled, the governor looked at the very moments at which equity was at its worst
+    drawdown = max(sampled.fraction if sampled else 0.0, governor.worst_drawdown_ppm / PPM)
     states: Mapping[PhaseId, Any] = governor.machine.configuration.phases
     return {
         "digest": record.digest,
@@ -83,7 +85,7 @@ def summary(results: Results) -> dict[str, Any]:
         "total_return": statistics.total_return,
         "fees": usdt(engine.account.fees),
         "funding": usdt(engine.account.funding),
-        "max_drawdown": drawdown.fraction if drawdown else None,
+        "max_drawdown": drawdown,
         "sharpe": statistics.sharpe,
         "sharpe_30d": statistics.sharpe_30d,
         **_trades(statistics.total),

@@ -11,7 +11,7 @@ from titan_core.brain.chart import build_chart
 from titan_core.brain.correlation import Correlations
 from titan_core.brain.limits import BrainLimits
 from titan_core.brain.machine import BrainMachine, Turn
-from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown
+from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown, drawdown_ppm
 from titan_core.brain.selection import Verdict, boot_verdict, judge, weights_bps
 from titan_core.brain.vocabulary import Command, Emergency, Guard, PhaseState, Risk, Trigger
 from titan_core.engine.closing import Closing
@@ -46,6 +46,8 @@ class BrainGovernor:
         self._about: PhaseBook | None = None
         self.peak2 = 2 * peak
         self.drawdown = Drawdown.NONE
+        self.worst_drawdown_ppm = 0
+        """The worst draw-down that a look has found: exact wherever a fill, a funding or a bound made the governor look."""
         self.correlations = Correlations(limits)
         self.escalated_today = 0
         self._by_id = {book.id: book for book in self.books}
@@ -229,6 +231,7 @@ class BrainGovernor:
             return
         equity2 = self.equity2()
         self.peak2 = max(self.peak2, self.watch.peak2(), equity2)
+        self.worst_drawdown_ppm = max(self.worst_drawdown_ppm, drawdown_ppm(equity2, self.peak2))
         if configuration.risk is None:
             return
         level = drawdown(equity2, self.peak2, self.limits)
