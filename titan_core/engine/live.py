@@ -12,7 +12,7 @@ from typing import Any
 
 from titan_core.engine.bars import BarsAsOf
 from titan_core.engine.conditions import BOUND, FLOW, REST, TRAIL, Bound, Condition
-from titan_core.engine.core import Engine, Governor
+from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.history import SEGMENT_ROWS, MinuteBars, TradeBars, TradeHistory
 from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.engine.nearest import BoundLeg, BoundWatch, LevelSide
@@ -456,10 +456,7 @@ def play(engine: PerEvent, tape: Tape, start_ns: int | None = None, end_ns: int 
     """Feed a tape to a per-event engine, as `run` of the other forms does. Raises TapeError where two events of the tape have one time."""
     from titan_core.engine.reference import stream_events
 
-    if not tape.ticks:
-        raise TapeError("the tape holds no event")
-    start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
-    last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
+    start, last = span(tape, start_ns, end_ns)
     begun = False
     for ts, rank, _, values in stream_events(tape, engine.layout):
         if ts > last:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, Bound, Condition
-from titan_core.engine.core import Engine, Governor
+from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
-from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import share
 from titan_core.tape.columns import SPECS
@@ -99,10 +98,7 @@ class Reference(Engine):
     def run(self, start_ns: int | None = None, end_ns: int | None = None) -> "Reference":
         """Process the events of the tape; see Engine.run."""
         tape = self._tape
-        if not tape.ticks:
-            raise TapeError("the tape holds no event")
-        start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
-        last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
+        start, last = span(tape, start_ns, end_ns)
         begun = False
         for event in stream_events(tape, self.layout):
             if event[0] > last:

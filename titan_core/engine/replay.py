@@ -14,9 +14,8 @@ import numpy as np
 from titan_core.engine import bounds, levels, scan
 from titan_core.engine.bars import BarCache, BarsAsOf
 from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, TRAIL, Bound, Condition
-from titan_core.engine.core import Engine, Governor
+from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
-from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import BPS, NEVER
 from titan_core.tape.columns import view
@@ -231,10 +230,7 @@ class Replay(Engine):
     def run(self, start_ns: int | None = None, end_ns: int | None = None) -> "Replay":
         """Process the events of the tape; see Engine.run."""
         tape = self.prepared.tape
-        if not tape.ticks:
-            raise TapeError("the tape holds no event")
-        start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
-        last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
+        start, last = span(tape, start_ns, end_ns)
         self._go(start - 1, len(self._n), -1)
         self._begin()
         self._loop(last)
