@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from titan_core.brain.diagram import DiagramFormat
+from titan_core.cli.brain_why import why
 from titan_core.cli.options import JsonOption, discover_plugins
 from titan_core.cli.output import console, print_json, print_note, progress, table
 from titan_core.errors import UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from titan_core.brain.verify import CheckReport
 
 app = typer.Typer(help="Draw, check and explain the Brain's statechart.", no_args_is_help=True)
+app.command("why")(why)
 
 PhasesOption = Annotated[
     str | None,

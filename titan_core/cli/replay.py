@@ -1,11 +1,10 @@
 """`titan replay`: replay a market through the Brain and its phases, print what happened, leave a run folder."""
 
-import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from titan_core.cli.moments import parse_moment
 from titan_core.cli.options import ConfigOption, JsonOption, SetOption, discover_plugins, load_configuration
 from titan_core.cli.output import print_json, print_note, progress
 from titan_core.errors import UsageError
@@ -69,7 +69,14 @@ def replay(
     chosen = choose_phases(report.phases, [name.strip() for name in phases.split(",") if name.strip()] if phases else [])
     cash = _money(equity) if equity is not None else _money(str(configuration.replay.equity_usdt))
     market, source = _market(tape, configuration.replay.seed if seed is None else seed, quiet=json)
-    request = ReplayRequest(market, source, cash, Form(engine.value), _moment(start, "--from"), _moment(end, "--to", last=True))
+    request = ReplayRequest(
+        market,
+        source,
+        cash,
+        Form(engine.value),
+        None if start is None else parse_moment(start, "--from"),
+        None if end is None else parse_moment(end, "--to", last=True),
+    )
     with _progress(market, quiet=json) as begun:
         results = run_replay(request, chosen, configuration, say=print_note, begun=begun)
     figures = summary(results)
@@ -117,24 +124,6 @@ def _money(text: str) -> Any:
     if scaled != scaled.to_integral_value():
         raise UsageError(f"--equity has more than eight decimals: {text}")
     return Money(int(scaled))
-
-
-def _moment(text: str | None, option: str, *, last: bool = False) -> int | None:
-    """Parse a UTC time; a date alone means its first, or its last, nanosecond. A number of 19 digits is nanoseconds since 1970."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d{19}", text):
-        return int(text)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option} must be a time such as 2024-08-08 or 2024-08-08T23:55:00, found {text!r}") from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    whole_day = last and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None
-    if whole_day:
-        moment += timedelta(days=1)
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000 - (1 if whole_day else 0)
 
 
 def _folder(digest: str) -> Path:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titan_core.app.results import Results
+from titan_core.cli.moments import utc
 from titan_core.cli.output import console, table
 from titan_core.ledger.trades import RoundTrip
 from titan_core.model.instrument import Instrument
@@ -40,7 +41,7 @@ def _headline(results: Results, source: Mapping[str, Any]) -> Text:
     names = ", ".join(f"{i.symbol} {i.venue}" for i in tape.instruments)
     rate = results.ticks / max(results.wall_s, 1e-9) / 1e6
     speed = f"{results.ticks:,} ticks in {results.wall_s:.3f} s ({rate:,.1f} million ticks/s, {results.composition.engine.form})"
-    span = f"{_utc(int(results.curve.ts_ns[0]))} to {_utc(int(results.curve.ts_ns[-1]))}"
+    span = f"{utc(int(results.curve.ts_ns[0]))} to {utc(int(results.curve.ts_ns[-1]))}"
     return Text.assemble(("Titan replay", "bold"), f"  {what}: {names}\n", (f"{span}\n{speed}", "dim"))
 
 
@@ -113,7 +114,7 @@ def _trades(results: Results) -> RenderableType:
         digits = max(0, -int(instrument.tick_size.normalize().as_tuple().exponent))
         net = trip.net / 1e8
         drawn.add_row(
-            _utc(trip.exit_ns)[5:19],
+            utc(trip.exit_ns)[5:19],
             trip.phase,
             "long" if trip.max_lots > 0 else "short",
             str(instrument.quantity(abs(trip.max_lots))),
@@ -146,9 +147,3 @@ def _remarks(results: Results, figures: Mapping[str, Any], source: Mapping[str, 
 
 def _percent(fraction: float | None, *, signed: bool = False) -> str:
     return "–" if fraction is None else f"{fraction * 100:{'+' if signed else ''}.2f} %"
-
-
-def _utc(ts_ns: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(ts_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
