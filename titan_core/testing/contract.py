@@ -50,6 +50,13 @@ def asked(attempt: Callable[[], Answer]) -> Answer:
         complain(str(error))
 
 
+def trading(lab: Lab) -> Lab:
+    """Return the lab, or skip the test where the plugin trades nothing."""
+    if lab.declaration.band is None:
+        pytest.skip("the plugin declares no capital band: it advises and trades nothing")
+    return lab
+
+
 class PhaseContract:
     """What holds for every phase. Subclass it, name the plugin, and let pytest collect the subclass."""
 
@@ -76,20 +83,23 @@ class PhaseContract:
         if "market" in metafunc.fixturenames:
             metafunc.parametrize("market", list(getattr(metafunc.cls, "markets", CONTRACT_MARKETS)))
 
-    @pytest.fixture(scope="class")
     @classmethod
-    def lab(cls) -> Lab:
-        """Load the plugin; its markets and runs are kept for the class."""
+    def open_lab(cls) -> Lab:
+        """Load the plugin and its configuration."""
         if cls.plugin is None:
             complain(f"{cls.__name__} names no plugin; write: plugin = 'your_package.plugin'")
         return asked(lambda: Lab(cls.plugin, config=cls.config, markets=cls.markets, equity_usdt=cls.equity_usdt, timeout_s=cls.callback_timeout_s))
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lab(cls) -> Lab:
+        """Load the plugin once for the class; its markets and runs are kept."""
+        return cls.open_lab()
+
     @pytest.fixture
     def trader(self, lab: Lab) -> Lab:
         """Skip what concerns trading where the plugin is an adviser."""
-        if lab.declaration.band is None:
-            pytest.skip("the plugin declares no capital band: it advises and trades nothing")
-        return lab
+        return trading(lab)
 
     # -- declaration --------------------------------------------------------------------------------------------------
     def test_declaration_says_what_the_phase_is(self, lab: Lab) -> None:

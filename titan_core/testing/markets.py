@@ -27,6 +27,8 @@ Prices = NDArray[np.float64]
 Times = NDArray[np.int64]
 Kept = NDArray[np.bool_]
 
+MORNING = START + 9 * H
+"""When the markets begin: 2024-01-01 09:00 UTC, so that a day-long one goes through midnight and three settlements of funding."""
 TRADE_LAG_NS = MS
 """How long after the quote of its step a trade happens."""
 LEG_LAG_NS = US
@@ -38,7 +40,7 @@ class MarketShape:
     """What a small market has beside its path of prices. Sizes are lots of the perpetual; spot carries the same quantity of the coin."""
 
     step_s: float = 1.0
-    start_ns: int = START
+    start_ns: int = MORNING
     spot: Instrument | None = SPOT
     perp: Instrument | None = PERP
     basis_bps: float = 0.0

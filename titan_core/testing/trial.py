@@ -15,7 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from titan_core.app.compose import bind, on_terms
 from titan_core.app.watchdog import Watchdog
-from titan_core.brain.vocabulary import Trigger
+from titan_core.brain.vocabulary import PhaseState, Trigger
 from titan_core.config.load import Config
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
@@ -212,14 +212,14 @@ class RefusingGovernor(WatchedGovernor):
 
 
 class HalvingGovernor(WatchedGovernor):
-    """A Brain that has reduced the phase from the start: sizes are halved."""
+    """A Brain that keeps the phase reduced: sizes are halved."""
 
-    def begin(self, engine: Engine) -> None:
-        """Boot, then reduce."""
-        super().begin(engine)
+    def settle(self) -> None:
+        """Settle; reduce the phase whenever it is active."""
+        super().settle()
         for book in self.books:
-            self.fire(Trigger.REDUCE, book)
-        self.settle()
+            if self.state_of(book) is PhaseState.ACTIVE:
+                self.fire(Trigger.REDUCE, book)
 
 
 class LeavingGovernor(WatchedGovernor):
