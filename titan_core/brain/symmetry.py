@@ -11,6 +11,7 @@ emergency since. A sound chart never shows it outside the levels, so the bit cos
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import comb, factorial, prod
+from typing import NamedTuple
 
 from attrs import define, frozen
 
@@ -25,8 +26,7 @@ Node = tuple[Slots, Slots]
 """A configuration in numbers: the leaves of the account's regions, and those of the phases; each slot is twice a leaf's number plus its exposed bit."""
 
 
-@frozen
-class Move:
+class Move(NamedTuple):
     """Something that can happen: the table's row, which slot of the phases it moves (-1 where it is the account's), and where it leads."""
 
     row: int
@@ -73,9 +73,11 @@ class Space:
         self._leader = {phase: group[0] for group in self.classes for phase in group}
         self.leaves = [state.path for state in chart.atomic if state.phase is None or self._leader[state.phase] == state.phase]
         self._number = {path: number for number, path in enumerate(self.leaves)}
+        self._paths = {phase: [self._renamed(path, phase) if chart.state(path).phase else path for path in self.leaves] for phase in chart.phases}
         self._exposes = [_exposure(path, chart.state(path).phase) for path in self.leaves]
         self._locals = [self._rows_of(path) for path in self.leaves]
         self._account_moves: dict[Slots, list[tuple[int, int, int | None]]] = {}
+        self._mode_changes: dict[tuple[int, bool], Node] = {}
         self._phase_moves: dict[Slots, list[tuple[int, int, Slots]]] = {}
         self.start = self.pack(dict.fromkeys(initial(chart).leaves, False))
 
@@ -86,7 +88,7 @@ class Space:
         leaves = {self.leaves[slot >> 1]: bool(slot & 1) for slot in account}
         if phases:
             slots = dict(zip(self._order, phases, strict=True))
-            leaves |= {self._renamed(self.leaves[slots[phase] >> 1], phase): bool(slots[phase] & 1) for phase in self.chart.phases}
+            leaves |= {self._paths[phase][slots[phase] >> 1]: bool(slots[phase] & 1) for phase in self.chart.phases}
         return leaves
 
     def pack(self, leaves: Mapping[str, bool]) -> Node:
@@ -162,12 +164,13 @@ class Space:
         return self._phase_moves[phases]
 
     def _mode_change(self, row: int, node: Node) -> Node:
-        dest = self.chart.transitions[row].dest
-        assert dest is not None
         carried = any(slot & 1 for part in node for slot in part)
-        leaves = self.chart.entered(dest)
-        # where there are regions, the phases carry the bit and the account's leaves do not
-        return self.pack({path: self._bit(path, carried and (len(leaves) == 1 or self.chart.state(path).phase is not None)) for path in leaves})
+        if (row, carried) not in self._mode_changes:
+            leaves = self.chart.entered(str(self.chart.transitions[row].dest))
+            # where there are regions, the phases carry the bit and the account's leaves do not
+            bits = {path: self._bit(path, carried and (len(leaves) == 1 or self.chart.state(path).phase is not None)) for path in leaves}
+            self._mode_changes[row, carried] = self.pack(bits)
+        return self._mode_changes[row, carried]
 
     def _bit(self, path: str, carried: bool) -> bool:
         phase = self.chart.state(path).phase

@@ -113,7 +113,7 @@ def _risk_states() -> Iterable[State]:
 
 def _phase_states(phase: PhaseId) -> Iterable[State]:
     root = f"{PHASES}.{phase}"
-    yield _compound(root, PhaseState.DORMANT, f"the phase {phase}", phase=phase)
+    yield _compound(root, PhaseState.DORMANT, "where this phase stands", phase=phase)
     for name in PhaseState:
         yield State(
             path=f"{root}.{name}",

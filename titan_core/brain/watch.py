@@ -66,6 +66,7 @@ class Watch:
         self._unwatched = [
             (row.dest is None or row.direction is Direction.LESS_RISK) and not wrong for row, wrong in zip(self._rows, self._mislabelled, strict=True)
         ]
+        self._panics = [row.trigger is Trigger.PANIC and row.phase is None for row in self._rows]
         self._own = [_own_limits(space.chart, path) for path in space.leaves]
         self._after = [_NONE if row.dest is None else _own_limits(space.chart, row.dest) for row in self._rows]
         self._account: dict[Slots, _Limits] = {}
@@ -120,7 +121,7 @@ class Watch:
     def _check_panic(self, index: int, here: Configuration, moves: Sequence[Move]) -> None:
         if self._chart.is_final(here):
             return
-        panics = [move for move in moves if self._rows[move.row].trigger is Trigger.PANIC and self._rows[move.row].phase is None]
+        panics = [move for move in moves if self._panics[move.row]]
         if all(self._rows[move.row].guards for move in panics):
             self._breach(Property.PANIC, f"panic {'may be refused, for it is guarded,' if panics else 'is refused'} in {here}", index)
         for move in panics:

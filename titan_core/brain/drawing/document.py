@@ -59,7 +59,7 @@ def _state(state: State, shown: dict[PhaseId, str], live: Sequence[str]) -> Sequ
         "" if state.size_bps is None else f"{state.size_bps / BPS:g}",
         "" if state.leverage_bps is None else f"{state.leverage_bps / BPS:g}",
         "closed" if state.closes_gate else "",
-        state.summary if state.phase is None else state.summary.replace(state.phase, shown[state.phase]),
+        state.summary,
     )
 
 
