@@ -138,5 +138,5 @@ def test_a_window_uses_what_came_before_it_as_history(tape, phases, config):
     window = replayed(tape, phases, config, start_ns=start, end_ns=start + 3 * 3600 * 10**9)
     assert all(start - 1 <= entry[1] <= start + 3 * 3600 * 10**9 for entry in window.composition.engine.record.entries)
     assert window.curve.ts_ns[0] == start
-    with pytest.raises(UsageError, match="nothing to replay"):
+    with pytest.raises(UsageError, match="nothing of the tape"):
         replayed(tape, phases, config, start_ns=tape.last_ns + 1)

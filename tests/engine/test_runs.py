@@ -14,7 +14,7 @@ from tests.engine.test_live import assert_same
 from tests.engine.tiny import CASH, FORMS, OTHER, PERP, T0, Events, Script, fills, make_engine, run
 from titan_core.engine.live import play
 from titan_core.engine.open_governor import OpenGovernor
-from titan_core.errors import TapeError
+from titan_core.errors import TapeError, UsageError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import S
 from titan_core.tape.columns import SPECS
@@ -133,7 +133,7 @@ def test_orders_that_have_not_arrived_when_the_tape_ends_are_never_filled(form):
 
 @pytest.mark.parametrize("window", [{"start": 300}, {"end": -1}, {"start": 200, "end": 100}])
 def test_a_window_that_holds_nothing_of_the_tape_is_an_error(form, window):
-    with pytest.raises(TapeError, match="nothing of the tape lies between the start and the end"):
+    with pytest.raises(UsageError, match="nothing of the tape lies between the start and the end"):
         run(form, day(), Script({}), **window)
 
 

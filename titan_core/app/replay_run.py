@@ -12,10 +12,9 @@ from titan_core.app.compose import compose_replay
 from titan_core.app.results import Results, collect, summary
 from titan_core.app.watchdog import Watchdog
 from titan_core.config.load import Config
-from titan_core.engine.core import Engine
+from titan_core.engine.core import Engine, span
 from titan_core.engine.forms import Form
 from titan_core.engine.warmup import warmup
-from titan_core.errors import UsageError
 from titan_core.model.units import Money
 from titan_core.plugin_host import LoadedPhase
 from titan_core.tape.tape import Tape
@@ -45,7 +44,7 @@ def run_replay(
 ) -> Results:
     """Replay and return the results. `begun` is given the engine just before it runs, so that its progress can be shown."""
     tape = request.tape
-    start, end = _span(request)
+    start, end = span(tape, request.start_ns, request.end_ns)
     if request.form is Form.REPLAY:
         warmup()
     composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, say=say)
@@ -54,21 +53,6 @@ def run_replay(
     with Watchdog(composition.engine, config.replay.callback_timeout_s):
         composition.engine.run(request.start_ns, request.end_ns)
     return collect(composition, request.equity, start, end, time.perf_counter() - started)
-
-
-def _span(request: ReplayRequest) -> tuple[int, int]:
-    tape = request.tape
-    start = tape.first_ns if request.start_ns is None else max(tape.first_ns, request.start_ns)
-    end = tape.last_ns if request.end_ns is None else min(tape.last_ns, request.end_ns)
-    if not tape.ticks:
-        raise UsageError("the tape holds no event")
-    if start > end:
-        raise UsageError(f"nothing to replay: the tape spans {_utc(tape.first_ns)} to {_utc(tape.last_ns)}, asked for was {_utc(start)} to {_utc(end)}")
-    return start, end
-
-
-def _utc(ts_ns: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ts_ns // 10**9)) + " UTC"
 
 
 def save_run(path: Path, results: Results, config: Config, *, source: Mapping[str, Any], packages: Sequence[str], arguments: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ def why(
         return
     from rich.text import Text
 
-    from titan_core.cli.moments import utc
+    from titan_core.model.calendar import utc
 
     screen = console()
     screen.print(Text.assemble(("at ", "dim"), (utc(told.at_ns), "bold"), "  ", told.configuration))
@@ -52,7 +52,7 @@ def _decisions(screen: object, decisions: tuple[dict[str, object], ...]) -> None
     from rich.console import Console
     from rich.text import Text
 
-    from titan_core.cli.moments import utc
+    from titan_core.model.calendar import utc
 
     assert isinstance(screen, Console)
     screen.print()

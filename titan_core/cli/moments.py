@@ -18,8 +18,3 @@ def parse_moment(text: str, option: str, *, last: bool = False) -> int:
     whole_day = last and re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None
     since = moment - datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=1 if whole_day else 0)
     return (since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1_000 - (1 if whole_day else 0)
-
-
-def utc(ts_ns: int) -> str:
-    """Write a time to the second."""
-    return datetime.fromtimestamp(ts_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

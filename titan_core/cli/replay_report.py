@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from titan_core.app.results import Results
-from titan_core.cli.moments import utc
 from titan_core.cli.output import console, table
 from titan_core.ledger.trades import RoundTrip
+from titan_core.model.calendar import utc
 from titan_core.model.instrument import Instrument
 
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -7,7 +7,6 @@ The meaning, in short: events are ordered by (time, rank of their stream, row); 
 event is being processed sees only later events; everything due at one event runs in the order in which it was armed.
 """
 
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
@@ -17,11 +16,12 @@ from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.engine.liquidation import Liquidator
 from titan_core.engine.matching import SimVenue, WorkingOrder
 from titan_core.engine.record import Record
-from titan_core.errors import TapeError
+from titan_core.errors import TapeError, UsageError
+from titan_core.model.calendar import utc
 from titan_core.model.enums import StreamKind
 from titan_core.model.fill import FundingPayment
 from titan_core.model.order import Approved, Intent, Refused
-from titan_core.model.units import NEVER, RATE_SCALE, Money, S
+from titan_core.model.units import NEVER, RATE_SCALE, Money
 from titan_core.ports import Bars, Budget
 from titan_core.tape.tape import Tape
 
@@ -55,14 +55,14 @@ class Governor(Protocol):
 
 
 def span(tape: Tape, start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
-    """Return the first and last time of a run over a tape. Raises TapeError where no event of the tape can lie between them."""
+    """Return the first and last time of a run over a tape. Raises UsageError where no event of the tape can lie between them."""
     if not tape.ticks:
         raise TapeError("the tape holds no event")
     start = tape.first_ns if start_ns is None else max(start_ns, tape.first_ns)
     last = tape.last_ns if end_ns is None else min(end_ns, tape.last_ns)
     if start > last:
-        first, final = (datetime.fromtimestamp(ns // S, UTC).isoformat(" ") for ns in (tape.first_ns, tape.last_ns))
-        raise TapeError(f"nothing of the tape lies between the start and the end that were given; it spans {first} to {final}")
+        text = f"it spans {utc(tape.first_ns)} to {utc(tape.last_ns)}, asked for was {utc(start)} to {utc(last)}"
+        raise UsageError(f"nothing of the tape lies between the start and the end that were given: {text}")
     return start, last
 
 
