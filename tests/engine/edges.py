@@ -45,7 +45,11 @@ def edge_market(seed: int, rows: int, *, ties: bool = True, span: int = 6, dense
         raw[instrument.id, StreamKind.QUOTE] = quote | {name: g.integers(0, 4, n).astype(I32) for name in ("bid_lots", "ask_lots")}
         n = max(1, int(rows * g.uniform(0.3, 1.0)))
         signed = g.choice([-3, -2, -1, -1, 1, 1, 2, 3, 0], n)
-        raw[instrument.id, StreamKind.TRADE] = {"ts": times(n), "price": (walk(n, scale) + g.integers(0, scale, n)).astype(I32), "signed_lots": signed.astype(I32)}
+        raw[instrument.id, StreamKind.TRADE] = {
+            "ts": times(n),
+            "price": (walk(n, scale) + g.integers(0, scale, n)).astype(I32),
+            "signed_lots": signed.astype(I32),
+        }
         if instrument.is_perp:
             _perp(g, raw, instrument.id, times, walk, rows)
     if not ties:
@@ -63,7 +67,11 @@ def _perp(g: Any, raw: dict[Any, Any], name: Any, times: Any, walk: Any, rows: i
     if g.random() < 0.5:
         raw[name, StreamKind.OPEN_INTEREST] = {"ts": times(n), "lots": (100 + g.integers(-2, 3, n)).astype(I32)}
     if g.random() < 0.4:
-        raw[name, StreamKind.LIQUIDATION] = {"ts": times(n // 3 + 1), "price": walk(n // 3 + 1, 1).astype(I32), "signed_lots": g.integers(-3, 3, n // 3 + 1).astype(I32)}
+        raw[name, StreamKind.LIQUIDATION] = {
+            "ts": times(n // 3 + 1),
+            "price": walk(n // 3 + 1, 1).astype(I32),
+            "signed_lots": g.integers(-3, 3, n // 3 + 1).astype(I32),
+        }
     if g.random() < 0.4:
         best, steps = walk(n, 1)[:, None], np.arange(DEPTH_LEVELS)
         sizes = {side: g.integers(0, 3, (n, DEPTH_LEVELS)).astype(I32) for side in ("bid_lots", "ask_lots")}
