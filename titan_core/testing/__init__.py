@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from titan_core.testing.contract import PhaseContract
     from titan_core.testing.distributions import forget_modules, write_distribution
     from titan_core.testing.governors import OpenGovernor
-    from titan_core.testing.lab import Lab
+    from titan_core.testing.lab import Lab, try_phase
     from titan_core.testing.lookahead import NoLookAhead, check_no_lookahead, truncate
     from titan_core.testing.markets import (
         CONTRACT_MARKETS,
@@ -36,7 +36,7 @@ _HOMES = {
     "titan_core.testing.contract": ("PhaseContract",),
     "titan_core.testing.distributions": ("forget_modules", "write_distribution"),
     "titan_core.testing.governors": ("OpenGovernor",),
-    "titan_core.testing.lab": ("Lab",),
+    "titan_core.testing.lab": ("Lab", "try_phase"),
     "titan_core.testing.lookahead": ("NoLookAhead", "check_no_lookahead", "truncate"),
     "titan_core.testing.markets": (
         "CONTRACT_MARKETS",
@@ -92,6 +92,7 @@ __all__ = [
     "thin",
     "trend",
     "truncate",
+    "try_phase",
     "write_distribution",
 ]
 

@@ -169,6 +169,15 @@ class Lab:
         return sys.modules[type(self.plugin).__module__]
 
 
+def try_phase(plugin: Any, tape: Tape, *, config: Mapping[str, Any] | None = None, equity_usdt: int | None = None, form: Form = Form.REPLAY) -> Trial:
+    """Run a phase plugin on a market under the Brain, as `titan replay` would, and return what happened.
+
+    `plugin` is what `PhaseContract.plugin` takes, `config` holds keys of its section, and the equity lies well inside its band unless given.
+    Raises UsageError where Titan refuses the plugin, ConfigError for an impossible configuration and CallbackHung for a callback that hangs.
+    """
+    return Lab(plugin, config=config, markets={"given": lambda: tape}, equity_usdt=equity_usdt).trial("given", form=form)
+
+
 def digest_elsewhere(task: Mapping[str, Any]) -> str:
     """Do what `Lab.digest_in_another_process` asks for; called in the other process."""
     lab = Lab(task["plugin"], config=task["config"], equity_usdt=None)

@@ -26,6 +26,7 @@ from titan_core.engine.phases import PhaseBook, ServiceDesk
 from titan_core.engine.record import Entry, Record
 from titan_core.errors import PluginError
 from titan_core.model.enums import RefusalCode
+from titan_core.model.fill import Fill
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.phase import CapitalBand, PhaseDeclaration
 from titan_core.model.units import MONEY_PER_USDT, MS, H, Money, S
@@ -92,9 +93,19 @@ class Trial:
         return self.record.entries
 
     @property
-    def approved(self) -> int:
-        """How many intents were approved."""
-        return sum(entry[0] == "approved" for entry in self.record.entries)
+    def fills(self) -> list[Fill]:
+        """Every execution in order, those of protective orders included."""
+        return self.record.fills
+
+    @property
+    def notes(self) -> list[str]:
+        """What the phase's strategies noted, in order."""
+        return [str(entry[3]) for entry in self.entries if entry[0] == "note" and str(entry[2]) not in ("brain", "venue")]
+
+    @property
+    def refusals(self) -> list[str]:
+        """The codes of the intents that were refused, in order."""
+        return [str(entry[5]) for entry in self.entries if entry[0] == "refused"]
 
     @property
     def timing(self) -> Timing:
