@@ -9,7 +9,6 @@ What fails says what was found, what holds for every phase, and what to do. Noth
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from types import NoneType
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 import attrs
@@ -189,13 +188,6 @@ class PhaseContract:
             trial = asked(lambda brain=brain: trader.trial(market, brain=brain))  # type: ignore[misc]
             if trial.quarantine:
                 complain(_raised(trial, market))
-
-    def test_sizes_and_prices_are_whole_numbers(self, trader: Lab, market: str) -> None:
-        """Prices are ticks, sizes are lots, times are nanoseconds."""
-        for entry in asked(lambda: trader.trial(market)).entries:
-            crooked = [value for value in entry if not isinstance(value, str | tuple | NoneType) and type(value) is not int]
-            if crooked:
-                complain(f"on market {market!r} a decision holds {crooked[0]!r} ({type(crooked[0]).__name__}): {_shown(entry)}; make it int: ticks, lots, ns")
 
     def test_every_position_has_a_stop(self, trader: Lab, market: str) -> None:
         """Unless the phase is hedged, no position is unprotected at any moment."""

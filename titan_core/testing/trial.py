@@ -181,7 +181,7 @@ class WatchedGovernor(BrainGovernor):
                 lots, name = engine.account.lots[k], engine.layout.instruments[k].id
                 self.findings.unprotected.append(f"{lots} lots of {name} at {engine.now} ns, in {_active(engine)}")
 
-    def fault(self, desk: Any, error: Exception) -> None:
+    def fault(self, desk: Any, error: BaseException) -> None:
         """Keep the traceback of what a callback raised."""
         if len(self.findings.faults) < 3:
             self.findings.faults.append("".join(traceback.format_exception(error)))
