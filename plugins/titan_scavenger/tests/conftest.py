@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import define, frozen
 
-from titan_core import MONEY_PER_USDT, MS, Instrument, InstrumentKind, Intent, RefusalCode, Refused, S, VenueId
+from titan_core import MONEY_PER_USDT, MS, Instrument, InstrumentKind, Intent, OrderStatus, RefusalCode, Refused, S, VenueId
 from titan_core.engine.reference import Reference
 from titan_core.model.enums import StreamKind
 from titan_core.tape.columns import SPECS
@@ -39,21 +39,36 @@ class Allowance:
 
 
 class BudgetGovernor(OpenGovernor):
-    """Approves everything within a budget that the test sets; refuses entries while `refusing`."""
+    """Approves everything within a budget that the test sets, but refuses or rejects what the test wants to see refused or rejected."""
 
-    def __init__(self, strategies: Sequence[Any], *, allowance: Allowance | None = None, refusing: bool = False) -> None:
+    def __init__(
+        self, strategies: Sequence[Any], *, allowance: Allowance | None = None, refusing: bool = False, refused_exits: int = 0, rejected_exits: int = 0
+    ) -> None:
         super().__init__(strategies)
         self.allowance = allowance
         self.refusing = refusing
+        self.refused_exits = refused_exits
+        self.rejected_exits = rejected_exits
 
     def budget(self, desk: Any) -> Allowance:
         equity = self.engine.account.equity2(self.engine.value2) // 2
         return self.allowance or Allowance(equity, 10 * equity, equity // 20)
 
     def approve(self, intents: tuple[Intent, ...]) -> Any:
-        if self.refusing and not intents[0].reduce_only:
-            return Refused(intents[0], RefusalCode.RISK_BUDGET, 1, 0, "the risk of the day is used up")
+        intent = intents[0]
+        if intent.reduce_only and self.refused_exits:
+            self.refused_exits -= 1
+            return Refused(intent, RefusalCode.DUPLICATE_ORDER, 1, 0, "sent before")
+        if intent.reduce_only and self.rejected_exits:
+            self.rejected_exits -= 1
+            self.engine.at_system(self.engine.now + 1, self._reject, intent.client_order_id)
+        if self.refusing and not intent.reduce_only:
+            return Refused(intent, RefusalCode.RISK_BUDGET, 1, 0, "the risk of the day is used up")
         return super().approve(intents)
+
+    def _reject(self, timer: Any) -> None:
+        venue = self.engine.venue
+        venue._close(venue.working[timer.payload], OrderStatus.REJECTED)
 
 
 @define
@@ -117,9 +132,11 @@ class Scenes:
             raw[SPOT.id, StreamKind.GAP] = {"ts": at, "length_ns": np.full(len(at), S, np.int64), "reason": np.ones(len(at), np.int32)}
         return build_tape((SPOT, PERP), raw, bars_only={SPOT.id: bars_ns, PERP.id: bars_ns} if bars_ns else None)
 
-    def run(self, tape: Tape, config: ScavengerConfig = EAGER, *, engine: str = "reference", latency_ns: int = 5 * MS, **governor: Any) -> Outcome:
+    def run(
+        self, tape: Tape, config: ScavengerConfig = EAGER, *, engine: str = "reference", latency_ns: int = 5 * MS, made: Any = Scavenger, **governor: Any
+    ) -> Outcome:
         """Run the Scavenger over a tape. Fails where a callback raised."""
-        strategy = Scavenger(config)
+        strategy = made(config)
         ruler = BudgetGovernor([strategy], **governor)
         form: Any
         if engine == "reference":

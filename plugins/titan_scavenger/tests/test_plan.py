@@ -68,6 +68,12 @@ class TestSize:
         assert loss_at_stop(scenes.PERP, lots, entry, stop) <= money
         assert loss_at_stop(scenes.PERP, lots + 1, entry, stop) > money
 
+    def test_fees_that_are_rounded_up_do_not_exceed_the_money(self, scenes):
+        # both fees of one lot end in a half unit: rounded up they cost one unit more than their sum
+        exact = 800 * 10_000 + 11 * (600_001 + 599_201) // 2
+        assert loss_at_stop(scenes.PERP, 1, 600_001, 599_201) == exact + 1
+        assert [lots_at_risk(scenes.PERP, 600_001, 599_201, money) for money in (exact, exact + 1)] == [0, 1]
+
     def test_a_worked_example(self, scenes):
         # 0.001 BTC from 60,000 to 59,920 USDT loses 0.08 USDT and fees of 0.033 and 0.032956; 60 bps of 1,000 USDT pay for 41 of them
         assert loss_at_stop(scenes.PERP, 1, 600_000, 599_200) == 8_000_000 + 3_300_000 + 3_295_600

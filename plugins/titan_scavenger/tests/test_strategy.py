@@ -6,6 +6,7 @@ import pytest
 from titan_core import MIN, MONEY_PER_USDT, D, S
 from titan_scavenger.config import Execution, Mode, ScavengerConfig
 from titan_scavenger.plan import Skip
+from titan_scavenger.strategy import Scavenger
 
 EAGER = ScavengerConfig(rearm_s=60, warmup_bars=0)
 FADE = attrs.evolve(EAGER, mode=Mode.FADE)
@@ -37,6 +38,14 @@ class TestFollow:
         # usual: 840 prints of 10 lots since the start, over an hour's baseline: 140 lots a minute, of which half are needed when the trap springs
         fired = [scenes.run(scenes.break_out(flow=flow, lead=841)).entries != [] for flow in (8, 12, 20)]
         assert fired == [False, True, True]
+        # seven seconds of 12 lots, less the 10 by which the quiet minute before ended short, are 74
+        exact = [scenes.run(scenes.break_out(flow=12, lead=841), attrs.evolve(EAGER, flow_share=needed / 140 + 1e-4)).entries != [] for needed in (74, 75)]
+        assert exact == [True, False]
+
+    def test_the_stop_lies_behind_the_whole_level(self, scenes):
+        close = attrs.evolve(EAGER, min_stop_bps=1.0, stop_atr=0.0)
+        up, down = (scenes.run(scenes.break_out(flow=STRONG if up else AGAINST, up=up, then=[200] * 9), close).entries[0] for up in (True, False))
+        assert (up[8], down[8]) == (600_697 - 120, 600_703 + 120)
 
     def test_fade_alone_does_not_follow(self, scenes):
         outcome = scenes.run(scenes.break_out(flow=STRONG, then=[200] * 60), FADE)
@@ -102,8 +111,9 @@ class TestSanity:
         assert entered == 0 and tally[Skip.WIDE_SPREAD] >= 1
 
     def test_not_when_spot_is_far_from_the_perpetual(self, scenes):
-        entered, tally = self.entered(scenes, spot=[5_970_000] * 940)
-        assert entered == 0 and tally[Skip.WIDE_BASIS] >= 1
+        for spot in (5_970_000, 6_045_000):
+            entered, tally = self.entered(scenes, spot=[spot] * 940)
+            assert entered == 0 and tally[Skip.WIDE_BASIS] >= 1
 
     def test_not_when_spot_has_gone_silent(self, scenes):
         flow = [10 if i % 2 else -10 for i in range(870)] + [200] * 70
@@ -150,6 +160,37 @@ class TestTrade:
         missed = scenes.run(scenes.break_out(flow=STRONG, then=[200] * 30), attrs.evolve(limit, limit_ticks=0), latency_ns=3 * S)
         assert missed.tally["unfilled"] >= 1 and missed.fills == []
 
+    def test_after_an_entry_that_found_nothing_the_next_trap_is_traded(self, scenes):
+        outcome = scenes.run(scenes.busy, attrs.evolve(EAGER, execution=Execution.LIMIT, limit_ticks=0), latency_ns=3 * S)
+        assert outcome.tally["unfilled"] >= 2 and outcome.tally["lost"] == 0
+
+    def test_an_order_in_flight_counts_as_a_trade(self, scenes):
+        slow = scenes.run(scenes.busy, attrs.evolve(EAGER, mode=Mode.BOTH), latency_ns=600 * S)
+        sent = [entry[1] for entry in slow.entries]
+        assert len(sent) >= 2 and all(after - before >= 600 * S for before, after in zip(sent, sent[1:], strict=False))
+
+    def test_an_exit_that_is_refused_or_rejected_is_sent_again(self, scenes):
+        stuck = scenes.run(scenes.break_out(flow=STRONG, then=[200] * 400), attrs.evolve(EAGER, max_hold_s=100), refused_exits=3)
+        entry, leave = stuck.fills
+        assert leave.tag == "time" and 103 * S <= leave.ts_ns - entry.ts_ns < 104 * S
+        rejected = scenes.run(scenes.break_out(flow=STRONG, then=[200] * 400), attrs.evolve(EAGER, max_hold_s=100), rejected_exits=2, latency_ns=S)
+        entry, leave = rejected.fills
+        assert leave.tag == "time" and sum(e[0] == "closed" and e[3] == "rejected" for e in rejected.engine.record.entries) == 2
+        assert 103 * S <= leave.ts_ns - entry.ts_ns < 106 * S
+
+    def test_a_position_from_before_the_start_is_only_closed(self, scenes):
+        class Restarted(Scavenger):
+            def on_start(self, market):
+                market.after(S, self.hold)
+
+            def hold(self, market, _):
+                market.enter(market.perp, 5, stop=500_000, tag="before")
+                market.after(S, lambda market, _: Scavenger.on_start(self, market))
+
+        outcome = scenes.run(scenes.break_out(flow=STRONG, then=[200] * 60), attrs.evolve(EAGER, max_hold_s=930), made=Restarted)
+        assert [fill.tag for fill in outcome.fills] == ["before", "time"]
+        assert outcome.tally[Skip.HOLDING] >= 1 and outcome.tally["entered"] == 0
+
     def test_a_refusal_is_a_value_and_pauses(self, scenes):
         minutes = (scenes.busy.last_ns - scenes.busy.first_ns) // MIN
         outcome = scenes.run(scenes.busy, refusing=True)
@@ -191,6 +232,7 @@ class TestHabits:
         entered = [entry[1] for entry in outcome.entries]
         midnight = scenes.START + D
         assert sum(ts < midnight for ts in entered) == 3 == sum(ts >= midnight for ts in entered)
+        assert outcome.tally["entered"] == 3
         assert len([note for note in outcome.notes if note.startswith("day: ") and "entered 3" in note]) == 1
 
     def test_the_budget_caps_the_size(self, scenes):
