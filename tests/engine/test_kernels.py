@@ -61,6 +61,31 @@ def test_first_crossings(n):
             assert scan.first_le(d, 0, start, end, level) == first(price <= level, start, end), (start, end, level)
 
 
+def test_a_single_row_at_the_edge_of_a_block_is_found():
+    """Every other price is the same, so a search that steps over one row too many misses it, and one that stops a row early answers wrongly."""
+    n = LARGE
+    edges = [0, 1, 63, 64, 65, 127, 128, 4_095, 4_096, 4_097, 8_191, 8_192, 262_143, 262_144, 262_145, 524_287, 524_288, n - 1]
+    for spike in edges:
+        price = np.full(n, 1000, np.int32)
+        price[spike] = 1000 + (1 if spike % 2 else -1) * 100
+        quote = {"ts": np.array([T0]), "bid": np.int32([1]), "ask": np.int32([2]), "bid_lots": np.int32([1]), "ask_lots": np.int32([1])}
+        trade = {"ts": T0 + np.arange(n), "price": price, "signed_lots": np.ones(n, np.int32)}
+        stream = build_tape((PERP,), {(PERP.id, StreamKind.TRADE): trade, (PERP.id, StreamKind.QUOTE): quote}).stream(PERP.id, StreamKind.TRADE)
+        d = scan.descriptor(stream)
+        up = spike % 2 == 1
+        search, level = (scan.first_ge, 1100) if up else (scan.first_le, 900)
+        for start in (0, 1, 64, 4_096, 262_144, spike):
+            for end in (spike, spike + 1, n):
+                if start <= end:
+                    assert search(d, 0, start, end, level) == (spike if start <= spike < end else end), (spike, start, end)
+                if start < end:
+                    extreme = scan.range_max(d, 0, start, end) if up else scan.range_min(d, 0, start, end)
+                    assert extreme == (price[spike] if start <= spike < end else 1000), (spike, start, end)
+                    side, distance = (-1, 100) if up else (1, 100)
+                    row, _ = scan.trail(d, start, end, side, 1000, distance)
+                    assert row == (spike if start <= spike < end else end), (spike, start, end)
+
+
 @pytest.mark.parametrize("n", [*SIZES, LARGE])
 def test_extremes_of_ranges(n):
     stream, _, price, _ = prints(n, n + 1)
