@@ -169,7 +169,6 @@ def test_a_phase_that_asks_for_more_than_it_has_is_refused_and_the_other_trades(
     assert (phases["greedy"]["trades"], phases["greedy"]["state"], phases["greedy"]["quarantined"]) == (0, "active", None)
 
 
-@pytest.mark.xfail(reason="stdout is not redirected while a run lasts")
 def test_what_a_strategy_prints_does_not_reach_the_results(site: Install, tape: Path, tmp_path: Path) -> None:
     folder = site(loud=STEADY.replace("steady", "loud").replace("if quote is None:", "print('hello')\n            if quote is None:"))
     done = titan(folder, "replay", "--tape", str(tape), "--phases", "loud", "--out", "run", "--json", cwd=tmp_path)
@@ -177,7 +176,7 @@ def test_what_a_strategy_prints_does_not_reach_the_results(site: Install, tape: 
     assert "hello" in done.stderr
 
 
-@pytest.mark.parametrize("options", [(), pytest.param(("--json",), marks=pytest.mark.xfail(reason="with --json nothing is said of broken plugins"))])
+@pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_broken_phase_that_is_asked_for_is_explained(site: Install, tape: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     folder = site(raises=FAULTY["raises"][0], steady=STEADY)
     done = titan(folder, "replay", "--tape", str(tape), "--phases", "raises", *options, cwd=tmp_path)
@@ -264,13 +263,9 @@ def test_greed_is_refused_with_the_limit_and_what_was_asked(strategy: type[Strat
     assert run.states("hungry")[-1] == "active"
 
 
-@pytest.mark.xfail(reason="the messages of refusals do not name the phase")
 def test_a_refusal_says_which_phase_asked() -> None:
     run = beside_steady(Greedy, name="hungry")
     assert all("hungry" in note for note in run.notes("hungry.main"))
-
-
-TIMERS = pytest.mark.xfail(reason="at, after and every take fractions of a nanosecond")
 
 
 @pytest.mark.parametrize(
@@ -278,8 +273,8 @@ TIMERS = pytest.mark.xfail(reason="at, after and every take fractions of a nanos
     [
         named(Hold, "halves", lots=lambda self, market, price: 2.5),
         named(Hold, "texts", lots=lambda self, market, price: "2"),
-        pytest.param(named(Hold, "waits", on_start=lambda self, market: market.after(1.5, self.buy)), marks=TIMERS),
-        pytest.param(named(Hold, "periods", on_start=lambda self, market: market.every(1.5 * S, self.buy)), marks=TIMERS),
+        pytest.param(named(Hold, "waits", on_start=lambda self, market: market.after(1.5, self.buy))),
+        pytest.param(named(Hold, "periods", on_start=lambda self, market: market.every(1.5 * S, self.buy))),
         named(Hold, "between", on_start=lambda self, market: market.arm(market.perp.above(1.5), self.buy)),
     ],
     ids=lambda strategy: strategy.id,
@@ -299,7 +294,6 @@ def test_numpy_numbers_are_taken_for_what_they_are() -> None:
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=lambda error: type(error).__name__)
-@pytest.mark.xfail(reason="Desk.call lets SystemExit pass")
 def test_a_callback_that_tries_to_end_the_process_ends_its_phase(error: BaseException) -> None:
     run = beside_steady(named(Raiser, "quitter", where="timer", error=staticmethod(lambda: error)))
     assert type(error).__name__ in run.governor.books[0].broken + run.governor.books[1].broken
@@ -311,7 +305,6 @@ def test_the_users_interrupt_ends_the_run() -> None:
         beside_steady(named(Raiser, "pressed", where="timer", error=KeyboardInterrupt))
 
 
-@pytest.mark.xfail(reason="exit(lots=...) of another phase counts as reducing")
 def test_one_phase_cannot_close_the_position_of_another() -> None:
     class Thief(Strategy):
         def on_start(self, market: Any) -> None:
@@ -328,7 +321,6 @@ def test_one_phase_cannot_close_the_position_of_another() -> None:
     assert all(order.intent.phase == "steady" for order in run.engine.venue.working.values())
 
 
-@pytest.mark.xfail(reason="protect(stop=None) takes the stop away")
 def test_an_unhedged_position_keeps_its_stop_whatever_its_strategy_asks() -> None:
     def naked(self: Any, market: Any, order: Any, fill: Any) -> None:
         market.note(str(market.protect(market.perp, stop=None)))
@@ -338,7 +330,6 @@ def test_an_unhedged_position_keeps_its_stop_whatever_its_strategy_asks() -> Non
     assert all(protection.stop is not None for protection in run.engine.venue.protection.values())
 
 
-@pytest.mark.xfail(reason="protect() does not look at the risk budget")
 def test_a_stop_may_not_be_moved_beyond_what_the_phase_may_lose() -> None:
     """The entry was approved for the loss at its stop; a stop moved further away would risk what nobody approved."""
 
@@ -352,7 +343,6 @@ def test_a_stop_may_not_be_moved_beyond_what_the_phase_may_lose() -> None:
     assert protection.stop > 590_000
 
 
-@pytest.mark.xfail(reason="the callbacks of the last fill come after the phase was stopped and may arm")
 def test_a_strategy_whose_phase_has_left_is_called_no_more() -> None:
     """Closing its position makes a callback, in which it arms what would wake it again."""
     from titan_core.brain.limits import BrainLimits

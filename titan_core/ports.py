@@ -361,7 +361,11 @@ class Market(Protocol):
         ...
 
     def protect(self, instrument: InstrumentView, *, stop: int | None, target: int | None = None) -> bool:
-        """Replace the protective stop and target of the open position. Returns False where there is no position."""
+        """Replace the protective stop and target of the open position.
+
+        Returns False, and changes nothing, where there is no position, where an unhedged one would lose its stop, and where a wider stop would
+        risk more than the phase may still lose today.
+        """
         ...
 
     def cancel(self, order: Order) -> None:

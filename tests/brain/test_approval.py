@@ -113,13 +113,13 @@ def test_the_size_multiplier_scales_an_entry_and_nothing_else():
     half = evolve(SNAPSHOT, multiplier_bps=5_000)
     (approved,) = approve([intent(11)], [LEG], half, PHASE, LIMITS)
     assert approved.signed_lots == 5
-    (closing,) = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7)], half, PHASE, LIMITS)
+    (closing,) = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7, owner=PhaseId("p"))], half, PHASE, LIMITS)
     assert closing.signed_lots == -7
 
 
 def test_getting_out_needs_no_open_gate_no_stop_and_no_budget():
     shut = evolve(SNAPSHOT, gate_open=False, may_enter=False, risk_left=-1, drawdown_exceeded=True, total_margin=10**15)
-    result = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7, venue_up=False)], shut, PHASE, LIMITS)
+    result = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7, owner=PhaseId("p"), venue_up=False)], shut, PHASE, LIMITS)
     assert not isinstance(result, Refused)
 
 

@@ -83,5 +83,5 @@ def test_a_phase_may_have_several_strategies_and_each_activation_gets_new_ones()
 def test_a_run_tells_of_itself():
     run = run_phases(CALM, [make_phase("only", 200, None, strategy=Greedy)], limits=BrainLimits(stale_s=1), usdt="250.5")
     assert run.states("only")[:2] == ["arming", "active"]
-    assert run.notes("only.main")[0].startswith("max_position: margin ")
+    assert run.notes("only.main")[0].startswith("max_position: phase only: margin ")
     assert run.engine.now - CALM.first_ns == 1_199 * S + 1_001_000

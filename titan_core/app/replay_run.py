@@ -1,7 +1,9 @@
 """One replay from start to finish: compose, warm up, run under the watchdog, collect, write the folder."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ def run_replay(
     composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, say=say)
     begun(composition.engine)
     started = time.perf_counter()
-    with Watchdog(composition.engine, config.replay.callback_timeout_s):
+    with redirect_stdout(sys.stderr), Watchdog(composition.engine, config.replay.callback_timeout_s):
         composition.engine.run(request.start_ns, request.end_ns)
     return collect(composition, request.equity, start, end, time.perf_counter() - started)
 

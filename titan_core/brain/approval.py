@@ -57,8 +57,8 @@ class Snapshot:
 
 
 def is_reducing(intent: Intent, leg: LegState) -> bool:
-    """Whether an intent can only bring the position towards zero."""
-    return intent.reduce_only and leg.position != 0 and (leg.position > 0) != (intent.signed_lots > 0)
+    """Whether an intent can only bring its own phase's position towards zero."""
+    return intent.reduce_only and leg.owner == intent.phase and leg.position != 0 and (leg.position > 0) != (intent.signed_lots > 0)
 
 
 def entry_price(intent: Intent, leg: LegState) -> int:
@@ -94,12 +94,12 @@ class _Checker:
     def at_least(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
         self.checks.append(Check(code.value, observed, limit))
         if observed < limit:
-            raise _Refusal(Refused(intent, code, observed, limit, message()))
+            raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
 
     def at_most(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
         self.checks.append(Check(code.value, observed, limit))
         if observed > limit:
-            raise _Refusal(Refused(intent, code, observed, limit, message()))
+            raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
 
     # -- checks that every order passes ---------------------------------------------------------------------------
     def rules(self, intent: Intent, leg: LegState, lots: int) -> None:
@@ -119,8 +119,13 @@ class _Checker:
         self.at_most(intent, RefusalCode.DUPLICATE_ORDER, int(known), 0, lambda: f"client order id {intent.client_order_id} was used before")
 
     # -- checks of an entry ---------------------------------------------------------------------------------------
-    def opens(self, intent: Intent) -> None:
+    def owned(self, intent: Intent, leg: LegState) -> None:
+        owned = leg.owner is not None and leg.owner != intent.phase
+        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{intent.instrument.id} is held by {leg.owner}")
+
+    def opens(self, intent: Intent, leg: LegState) -> None:
         reduces, name = int(intent.reduce_only), intent.instrument.id
+        self.owned(intent, leg)
         self.at_most(intent, RefusalCode.NOT_REDUCING, reduces, 0, lambda: f"{name} holds no position that this order would reduce")
 
     def gate(self, intent: Intent) -> None:
@@ -132,8 +137,7 @@ class _Checker:
 
     def market(self, intent: Intent, leg: LegState) -> None:
         name, age = intent.instrument.id, leg.quote_age_ns
-        owned = leg.owner is not None and leg.owner != intent.phase
-        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{name} is held by {leg.owner}")
+        self.owned(intent, leg)
         self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} is down")
         self.at_most(intent, RefusalCode.STALE_MARKET, age, leg.stale_after_ns, lambda: f"the newest quote of {name} is {age / 1e9:.1f} s old")
 
@@ -225,7 +229,7 @@ def _approve_entry(checker: _Checker, intents: Sequence[Intent], legs: Sequence[
         sizes.append(lots if intent.signed_lots > 0 else -lots)
     for intent, leg, lots in zip(intents, legs, sizes, strict=True):
         if intent.reduce_only:
-            checker.opens(intent)
+            checker.opens(intent, leg)
         checker.gate(intent)
         checker.market(intent, leg)
         checker.rules(intent, leg, lots)

@@ -64,8 +64,8 @@ def replay(
 
     if out is not None:
         refuse_existing(out)
-    report = discover_plugins(quiet=json)
-    configuration = load_configuration(config, settings, report, quiet=json)
+    report = discover_plugins()
+    configuration = load_configuration(config, settings, report)
     chosen = choose_phases(report.phases, [name.strip() for name in phases.split(",") if name.strip()] if phases else [])
     cash = _money(equity) if equity is not None else _money(str(configuration.replay.equity_usdt))
     market, source = _market(tape, configuration.replay.seed if seed is None else seed, quiet=json)

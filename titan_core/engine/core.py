@@ -41,6 +41,10 @@ class Governor(Protocol):
         """Return what the phase of a desk may use now."""
         ...
 
+    def may_protect(self, desk: Any, k: int, stop: int | None) -> bool:
+        """Whether a phase may protect its position in instrument k by that stop."""
+        ...
+
     def settle(self) -> None:
         """Look at the account and act on it."""
         ...
@@ -49,7 +53,7 @@ class Governor(Protocol):
         """An order ended without being filled completely."""
         ...
 
-    def fault(self, desk: Any, error: Exception) -> None:
+    def fault(self, desk: Any, error: BaseException) -> None:
         """A callback of a strategy raised."""
         ...
 

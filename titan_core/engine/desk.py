@@ -39,7 +39,7 @@ def whole(value: Any, what: str) -> int:
 class InstrumentHandle:
     """One instrument of a run; implements `titan_core.ports.InstrumentView`."""
 
-    __slots__ = ("_e", "_mark", "_oi", "_quotes", "_slot", "_trades", "has_flow", "k", "spec")
+    __slots__ = ("_e", "_mark", "_oi", "_quotes", "_slot", "_trades", "has_flow", "k", "slot", "spec")
 
     def __init__(self, engine: "Engine", k: int, slot: int) -> None:
         """Bind instrument k of the engine's layout for the phase of slot `slot`."""
@@ -47,6 +47,7 @@ class InstrumentHandle:
         self._e = engine
         self._slot = slot
         self.k = k
+        self.slot = slot
         self.spec: Instrument = layout.instruments[k]
         self.has_flow = self.spec.id not in layout.bars_only
         self._trades = layout.rank(k, StreamKind.TRADE)
@@ -239,6 +240,7 @@ class Desk:
         self.strategy = strategy
         self.strategy_id = strategy.id
         self.open = True
+        self.retired = False
         self._orders = 0
         self._prefix = f"{phase}.{strategy.id}.{serial}."
         self._armed: dict[int, Condition] = {}
@@ -286,6 +288,8 @@ class Desk:
         """Arm a condition; it sees only later events. Raises StrategyError unless its level is a whole number of ticks or lots."""
         if type(condition.level) is not int or type(condition.window) is not int:
             condition.level, condition.window = whole(condition.level, "the level of a condition"), whole(condition.window, "the window of a condition")
+        if self.retired:
+            return condition
         self.engine.arm(condition, callback, payload, self)
         self._armed[condition.seq] = condition
         if len(self._armed) > 4096:
@@ -298,7 +302,7 @@ class Desk:
 
     def at(self, ts_ns: int, callback: Any, payload: Any = None) -> Timer:
         """Call back at a time."""
-        return self._remember(self.engine.at(ts_ns, callback, payload, self))
+        return self._remember(self.engine.at(whole(ts_ns, "the time of a timer in ns"), callback, payload, self))
 
     def after(self, delay_ns: int, callback: Any, payload: Any = None) -> Timer:
         """Call back after a delay."""
@@ -306,12 +310,15 @@ class Desk:
 
     def every(self, period_ns: int, callback: Any, payload: Any = None) -> Timer:
         """Call back at every multiple of the period since 1970."""
-        if period_ns <= 0:
+        if whole(period_ns, "the period of a timer in ns") <= 0:
             raise StrategyError(f"a timer needs a period above 0 ns, found {period_ns}")
         first = (self.engine.now // period_ns + 1) * period_ns
         return self._remember(self.engine.at(first, callback, payload, self, period_ns))
 
     def _remember(self, timer: Timer) -> Timer:
+        if self.retired:
+            timer.alive = False
+            return timer
         self._timers.append(timer)
         if len(self._timers) > 256:
             self._timers = [t for t in self._timers if t.alive]
@@ -403,6 +410,8 @@ class Desk:
         if not account.lots[k] or account.owner[k] != self.slot:
             return False
         stop, target = self._prices(instrument, stop, target)
+        if not self.engine.governor.may_protect(self, k, stop):
+            return False
         self.engine.venue.protect(k, self, stop, target)
         return True
 
@@ -450,7 +459,7 @@ class Desk:
             if error.aborts:
                 raise
             engine.governor.fault(self, error)
-        except Exception as error:  # a plugin may raise anything; only this phase pays for it
+        except (Exception, SystemExit, GeneratorExit) as error:  # a plugin may raise anything; only this phase pays for it
             engine.governor.fault(self, error)
         finally:
             engine.active = previous
@@ -468,7 +477,8 @@ class Desk:
             self.call(self.strategy.on_order_closed, order)
 
     def retire(self) -> None:
-        """Disarm everything the strategy armed: its phase has left. Its positions keep their protective orders and it still hears of fills."""
+        """Disarm everything the strategy armed: its phase has left. What it arms from now on stays unarmed."""
+        self.retired = True
         for condition in self._armed.values():
             self.engine.disarm(condition)
         self._armed.clear()

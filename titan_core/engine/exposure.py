@@ -154,12 +154,23 @@ class ExposureDesk:
 
     def _position_loss(self, k: int) -> int:
         engine = self._engine
-        protection, lots = engine.venue.protection.get(k), engine.account.lots[k]
-        if protection is None or protection.stop is None or not lots:
-            return 0
-        instrument = engine.layout.instruments[k]
-        moved2 = (engine.value2(k) - 2 * protection.stop) * lots * engine.account.units[k]
-        return max(0, moved2) // 2 + instrument.fee(lots, protection.stop, False)
+        protection = engine.venue.protection.get(k)
+        return 0 if protection is None or protection.stop is None else self._loss_at(k, protection.stop)
+
+    def _loss_at(self, k: int, stop: int) -> int:
+        """Return what the position in instrument k would still lose down to a stop, the fee of closing included."""
+        lots = self._engine.account.lots[k]
+        moved2 = (self._engine.value2(k) - 2 * stop) * lots * self._engine.account.units[k]
+        return max(0, moved2) // 2 + self._engine.layout.instruments[k].fee(lots, stop, False) if lots else 0
+
+    def may_protect(self, book: PhaseBook, k: int, stop: int | None) -> bool:
+        """Whether a stop may replace the present one: an unhedged position keeps a stop, and a wider one must fit what the phase may still lose."""
+        if stop is None:
+            return book.binding.declaration.hedged
+        if stop < 1:
+            return False
+        wider = self._loss_at(k, stop) - self._position_loss(k)
+        return wider <= 0 or wider <= self.snapshot(book).risk_left
 
     def budget(self, book: PhaseBook) -> PhaseBudget:
         """Return what a phase may use now, before the size multiplier."""

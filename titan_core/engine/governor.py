@@ -108,6 +108,10 @@ class BrainGovernor:
         """Return what a phase may use now."""
         return self.exposure.budget(self.books[desk.slot])
 
+    def may_protect(self, desk: Desk, k: int, stop: int | None) -> bool:
+        """Whether a phase may protect its position by that stop: no loss that was not approved."""
+        return self.exposure.may_protect(self.books[desk.slot], k, stop)
+
     def settle(self) -> None:
         """Look at the account, step the chart, and watch the next bounds. A call from within a look makes it look again."""
         if self._busy:
@@ -129,12 +133,12 @@ class BrainGovernor:
         if self._leaving():
             self.settle()
 
-    def fault(self, desk: Any, error: Exception) -> None:
+    def fault(self, desk: Any, error: BaseException) -> None:
         """Quarantine the phase of a strategy that raised: its positions are closed, the other phases go on."""
         self._quarantine(self.books[desk.slot], error)
         self.settle()
 
-    def _quarantine(self, book: PhaseBook, error: Exception) -> None:
+    def _quarantine(self, book: PhaseBook, error: BaseException) -> None:
         if getattr(error, "aborts", False):
             raise error
         if book.broken:

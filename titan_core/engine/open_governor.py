@@ -38,7 +38,7 @@ class OpenGovernor:
         self._condition: Condition | None = None
         self._peak = -(1 << 60)
         self.desks: list[Desk] = []
-        self.faults: list[tuple[str, Exception]] = []
+        self.faults: list[tuple[str, BaseException]] = []
 
     @property
     def slots(self) -> int:
@@ -61,6 +61,10 @@ class OpenGovernor:
         """Let a strategy use the whole account once."""
         equity = Money(self.engine.account.equity2(self.engine.value2) // 2)
         return OpenBudget(equity, equity, equity)
+
+    def may_protect(self, desk: Desk, k: int, stop: int | None) -> bool:
+        """Let a strategy protect its position as it likes."""
+        return True
 
     def settle(self) -> None:
         """Watch the account's equity anew after it changed."""
@@ -91,7 +95,7 @@ class OpenGovernor:
     def order_closed(self, order: WorkingOrder) -> None:
         """Nothing to do."""
 
-    def fault(self, desk: Desk, error: Exception) -> None:
+    def fault(self, desk: Desk, error: BaseException) -> None:
         """Remember it and close the desk."""
         self.faults.append((desk.phase, error))
         desk.open = False
