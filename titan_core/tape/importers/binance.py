@@ -18,13 +18,13 @@ from titan_core.tape.faults import FaultKind, FaultLog
 from titan_core.tape.importers.assemble import assemble, rows_by_kind
 from titan_core.tape.importers.binance_files import array_as_lines, read_trades_csv
 from titan_core.tape.importers.binance_rows import BinanceRows, Places
-from titan_core.tape.importers.decimals import Ints, times_to_ns
+from titan_core.tape.importers.decimals import Ints, is_time, times_to_ns
 from titan_core.tape.importers.depth import Differences
 from titan_core.tape.importers.detect import Detected, Format, Layout, detect
 from titan_core.tape.importers.fast import WORTH_BYTES, Scanned, load_kernels, scan_block
-from titan_core.tape.importers.framing import frame
+from titan_core.tape.importers.framing import frame, is_stamp
 from titan_core.tape.importers.lines import Block, Progress, Recording, file_size, preview
-from titan_core.tape.importers.messages import Envelope
+from titan_core.tape.importers.messages import Envelope, Whole
 from titan_core.tape.importers.rows import GapRows, Timeline
 from titan_core.tape.importers.sequence import check_ids
 from titan_core.tape.importers.target import ImportResult, Target
@@ -32,6 +32,7 @@ from titan_core.tape.manifest import Source
 
 SNAPSHOT = "REST depth snapshot"
 OTHER = "other symbols"
+BAD = "bad line"
 
 _BY_EVENT = {"depthUpdate": "depth", "markPriceUpdate": "markPrice"}
 _USED = ("bookTicker", "trade", "aggTrade", "markPrice", "forceOrder")
@@ -39,14 +40,14 @@ _UNUSED = ("kline", "continuousKline", "ticker", "miniTicker", "24hrTicker", "24
 
 
 class _Times(msgspec.Struct, gc=False):
-    E: int = 0
-    T: int = 0
+    E: Whole = 0
+    T: Whole = 0
 
 
 class _Timed(msgspec.Struct, gc=False):
     data: _Times = msgspec.field(default_factory=_Times)
-    E: int = 0
-    T: int = 0
+    E: Whole = 0
+    T: Whole = 0
 
 
 @define(eq=False)
@@ -97,7 +98,7 @@ class BinanceRecording:
             space = line.find(b" ")
             stamp = line[:space]
             channel = known.get(line[space + 1 : line.find(b'"data"', space, space + 96)])
-            if channel is not None and stamp.isdigit():
+            if channel is not None and is_stamp(stamp):
                 times.append(int(stamp))
                 channel.payloads.append(line[space + 1 :])
             else:
@@ -115,9 +116,8 @@ class BinanceRecording:
     def _hand_on(self, lines: "_Lines", scanned: Scanned | None) -> None:
         depth = self._hand_on_scanned(lines, scanned) if scanned is not None else None
         ours: dict[str, tuple[list[bytes], list[int]]] = {}
-        for channel in self._by_stream.values():
-            if not channel.lines:
-                continue
+        busy = [channel for channel in self._by_stream.values() if channel.lines]
+        for channel in busy:
             self._count_channel(channel, len(channel.lines))
             if channel.ours and channel.use == "unknown":
                 text = f"stream {channel.name} is of a type that is not known: {preview(channel.payloads[0])}"
@@ -126,8 +126,6 @@ class BinanceRecording:
                 payloads, places = ours.setdefault(channel.use, ([], []))
                 payloads += channel.payloads
                 places += channel.lines
-            channel.lines.clear()
-            channel.payloads.clear()
         found = {use: lines.ordered(payloads, places) for use, (payloads, places) in ours.items()}
         for use in _USED:
             if use in found:
@@ -137,6 +135,13 @@ class BinanceRecording:
             depth = decoded.merged(depth) if depth is not None else decoded
         if depth is not None or SNAPSHOT in found:
             self.rows.take_depth(depth, *found.get(SNAPSHOT, lines.ordered([], [])))
+        for number in self.rows.malformed:
+            self._count(next(channel.name for channel in busy if number - lines.first in channel.lines), -1)
+            self._count(BAD)
+        self.rows.malformed.clear()
+        for channel in busy:
+            channel.lines.clear()
+            channel.payloads.clear()
 
     def _hand_on_scanned(self, lines: "_Lines", scanned: Scanned) -> Differences | None:
         kernels = self.rows.kernels
@@ -166,14 +171,16 @@ class BinanceRecording:
         framed = frame(line, self.layout)
         if framed.note:
             self._count(framed.note)
-            if framed.note == "bad line":
+            if framed.note == BAD:
                 self.rows.log.add(FaultKind.BAD_LINE, number, preview(line))
             return None
         try:
             envelope = msgspec.json.decode(framed.payload, type=Envelope)
         except msgspec.MsgspecError as error:
-            self._count("bad line")
             self.rows.log.add(FaultKind.BAD_LINE, number, f"{error}: {preview(framed.payload)}")
+            if framed.receive:
+                return self._channel(BAD, self.symbol), framed.payload, framed.receive
+            self._count(BAD)
             return None
         found = self._classify(envelope, framed.payload, framed.url, number)
         if found is None:
@@ -215,7 +222,7 @@ class BinanceRecording:
         if key not in self._by_stream:
             base = suffix.partition("@")[0]
             known = base in _USED or base in ("depth", SNAPSHOT)
-            use = base if known else "" if base.partition("_")[0] in _UNUSED else "unknown"
+            use = base if known else "" if base.partition("_")[0] in _UNUSED or suffix == BAD else "unknown"
             self._by_stream[key] = _Channel(suffix, use, key[1] == self.symbol)
         return self._by_stream[key]
 
@@ -225,8 +232,13 @@ class BinanceRecording:
             message = msgspec.json.decode(payload, type=_Timed)
         except msgspec.MsgspecError:
             return self._last_event
-        self._last_event = message.data.E or message.E or message.data.T or message.T or self._last_event
+        times = (message.data.E, message.E, message.data.T, message.T, self._last_event)
+        self._last_event = next((time for time in times if is_time(time)), 0)
         return self._last_event
+
+    def sorted_counts(self) -> dict[str, int]:
+        """Return the counts of messages by type, the most frequent first."""
+        return dict(sorted(((name, count) for name, count in self.counts.items() if count), key=lambda item: (-item[1], item[0])))
 
     def _count(self, name: str, count: int = 1) -> None:
         self.counts[name] = self.counts.get(name, 0) + count
@@ -296,7 +308,7 @@ def _finish(path: Path, target: Target, state: BinanceRecording, recording: Reco
     if rows.trades.count or rows.agg_trades.count:
         tables.append(check_ids((rows.trades if rows.trades.count else rows.agg_trades).join(), times, rows.gaps, log))
     if not tables:
-        held = ", ".join(f"{count} {name}" for name, count in state.counts.items()) or "nothing"
+        held = ", ".join(f"{count} {name}" for name, count in state.sorted_counts().items()) or "nothing"
         raise TapeError(f"{path}: no market data of {target.symbol}; found {held}; check --symbol")
     done = assemble(target, times, tables, rows.gaps, log, recording.truncated)
     source = Source(
@@ -306,7 +318,7 @@ def _finish(path: Path, target: Target, state: BinanceRecording, recording: Reco
         sha256=recording.sha256,
         instrument=done.instrument.id,
         lines=recording.line_count,
-        messages=state.counts,
+        messages=state.sorted_counts(),
         rows=rows_by_kind(done.raw),
         faults=log.faults,
         clock=times.clock if state.unstamped < rows.timeline.slots else times.clock.without_latency(),

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from titan_core.errors import TapeError
+from titan_core.tape.faults import FaultKind
 from titan_core.tape.importers.binance_rows import BinanceRows
 from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Trouble
 from titan_core.tape.importers.lines import Block, Recording, preview
@@ -46,6 +47,9 @@ def read_trades_csv(path: Path, target: Target, recording: Recording, rows: Bina
     values = {"price": table.numbers("price").fine(PRICE_DECIMALS), "signed_lots": table.numbers("quantity").fine(SIZE_DECIMALS)}
     ids, id_trouble = table.numbers("tradeid").fine(0)
     keep = readable(values | {"id": (ids, id_trouble)}, tokens | {"id": table.columns["tradeid"]}, table.lines, log)
+    late &= keep
+    if late.any():
+        log.add(FaultKind.BAD_LINE, int(table.lines[np.argmax(late)]), "TimestampOfReceive is no time", int(np.count_nonzero(late)))
     keep &= ~late & (id_trouble == Trouble.NONE)
     maker = np.array([token.strip().lower() in (b"1", b"true") for token in table.columns[table.name_of("isbuyermarketmaker")]], np.bool_)
     for token in table.columns.get("xunknownparameter", ()):
@@ -57,4 +61,4 @@ def read_trades_csv(path: Path, target: Target, recording: Recording, rows: Bina
     lots = np.where(maker, -values["signed_lots"][0], values["signed_lots"][0])
     slots = base + np.arange(int(np.count_nonzero(keep)), dtype=np.int64)
     rows.trades.add(slots, done[keep], {"price": values["price"][0][keep], "signed_lots": lots[keep], "id": ids[keep]})
-    return {"trade": table.total - table.bad - table.others, "other markets": table.others, "bad line": table.bad}
+    return table.counts("trade")

@@ -15,7 +15,17 @@ from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, In
 from titan_core.tape.importers.depth import BinanceDepth, Differences
 from titan_core.tape.importers.fast import Scanned
 from titan_core.tape.importers.lines import preview
-from titan_core.tape.importers.messages import AggTrade, BookTicker, DepthSnapshot, DepthUpdate, ForceOrder, MarkUpdate, TradeMessage, read_levels
+from titan_core.tape.importers.messages import (
+    AggTrade,
+    BookTicker,
+    DepthSnapshot,
+    DepthUpdate,
+    ForceOrder,
+    MarkUpdate,
+    TradeMessage,
+    envelope_error,
+    read_levels,
+)
 from titan_core.tape.importers.rows import GapRows, Rows, Timeline, readable
 
 _SCALES = {"bid": PRICE_DECIMALS, "ask": PRICE_DECIMALS, "price": PRICE_DECIMALS, "index": PRICE_DECIMALS}
@@ -61,6 +71,8 @@ class BinanceRows:
     """Trades by `X` where that is not MARKET."""
     funding_information: int = field(default=0, init=False)
     """Mark price messages that tell the next funding rate and its time."""
+    malformed: list[int] = field(factory=list, init=False)
+    """Lines whose message turned out to be no JSON at all."""
     _decoders: dict[type, Any] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -85,34 +97,30 @@ class BinanceRows:
             if kind not in picked:
                 continue
             lines, at = picked[kind]
-            event, done = times_to_ns(scanned.fields[lines, k.EVENT]), times_to_ns(scanned.fields[lines, k.TRANSACTION])
-            self.timeline.compare(at.receive, event)
+            events = self._events(scanned.fields[lines, k.TRANSACTION], scanned.fields[lines, k.EVENT], at)
             fields = {name: scanned.fields[lines, k.V0 + place] for place, name in enumerate(sides[kind])}
             if kind != k.QUOTE:
                 fields["signed_lots"] = np.where(scanned.fields[lines, k.FLAG] != 0, -fields["signed_lots"], fields["signed_lots"])
                 fields["id"] = scanned.fields[lines, k.ID]
-            rows.add(at.slots, np.where(done > 0, done, event), fields)
+            rows.add(at.slots, events, fields)
         if k.DEPTH not in picked:
             return None
         lines, at = picked[k.DEPTH]
         of = np.ascontiguousarray(scanned.fields[lines].T)
-        event, done = times_to_ns(of[k.EVENT]), times_to_ns(of[k.TRANSACTION])
-        self.timeline.compare(at.receive, event)
+        events = self._events(of[k.TRANSACTION], of[k.EVENT], at)
         runs = LevelRuns(of[k.LEVELS_FROM], of[k.BIDS_TO], of[k.ASKS_TO], scanned.prices, scanned.sizes)
-        return Differences(at.slots, at.lines, np.where(done > 0, done, event), of[k.ID], of[k.ID_LAST], of[k.ID_BEFORE], runs)
+        return Differences(at.slots, at.lines, events, of[k.ID], of[k.ID_LAST], of[k.ID_BEFORE], runs)
 
     def read_depth(self, payloads: Sequence[bytes], at: Places) -> Differences:
         """Decode depth messages."""
         messages, at = self._decode(DepthUpdate, payloads, at)
-        event = times_to_ns(np.array([m.E for m in messages], np.int64))
-        self.timeline.compare(at.receive, event)
+        events = self._events([m.T for m in messages], [m.E for m in messages], at)
         runs, bad = read_levels([bytes(m.b) for m in messages], [bytes(m.a) for m in messages])
         for place in bad:
             text = f"depth levels cannot be read: {preview(bytes(messages[place].b))} {preview(bytes(messages[place].a))}"
             self.log.add(FaultKind.BAD_LINE, int(at.lines[place]), text)
-        done = times_to_ns(np.array([m.T or m.E for m in messages], np.int64))
         first, last, previous = (np.array([getattr(m, name) for m in messages], np.int64) for name in ("U", "u", "pu"))
-        return Differences(at.slots, at.lines, done, first, last, previous, runs)
+        return Differences(at.slots, at.lines, events, first, last, previous, runs)
 
     def take_depth(self, messages: Differences | None, snapshots: Sequence[bytes], at: Places) -> None:
         """Apply differences and snapshots in the order of their slots."""
@@ -139,11 +147,16 @@ class BinanceRows:
         prices, sizes, middle = runs.prices.tolist(), runs.sizes.tolist(), int(runs.asks[0])
         self.depth.snapshot(slot, message.lastUpdateId, (prices[:middle], sizes[:middle]), (prices[middle:], sizes[middle:]))
 
+    def _events(self, transactions: Sequence[int] | Ints, sent: Sequence[int] | Ints, at: Places) -> Ints:
+        """Return the venue's time of each message: of the transaction, else when it was sent, which is what the clock is compared with."""
+        done, event = (times_to_ns(np.array(times, np.int64)) for times in (transactions, sent))
+        self.timeline.compare(at.receive, event)
+        return np.where(done > 0, done, event)
+
     def _quotes(self, payloads: Sequence[bytes], at: Places) -> None:
         messages, at = self._decode(BookTicker, payloads, at)
         tokens = {"bid": [m.b for m in messages], "ask": [m.a for m in messages], "bid_lots": [m.B for m in messages], "ask_lots": [m.A for m in messages]}
-        events = times_to_ns(np.array([m.T or m.E for m in messages], np.int64))
-        self.timeline.compare(at.receive, times_to_ns(np.array([m.E for m in messages], np.int64)))
+        events = self._events([m.T for m in messages], [m.E for m in messages], at)
         self._add(self.quotes, tokens, at, events)
 
     def _trades(self, payloads: Sequence[bytes], at: Places) -> None:
@@ -158,23 +171,20 @@ class BinanceRows:
         self._prints(self.agg_trades, messages, [m.a for m in messages], at)
 
     def _prints(self, rows: Rows, messages: Sequence[TradeMessage] | Sequence[AggTrade], ids: Sequence[int], at: Places) -> None:
-        events = times_to_ns(np.array([m.T for m in messages], np.int64))
-        self.timeline.compare(at.receive, times_to_ns(np.array([m.E for m in messages], np.int64)))
+        events = self._events([m.T for m in messages], [m.E for m in messages], at)
         signs = np.where([m.m for m in messages], -1, 1).astype(np.int64)
         tokens = {"price": [m.p for m in messages], "signed_lots": [m.q for m in messages]}
         self._add(rows, tokens, at, events, {"signed_lots": signs}, {"id": np.array(ids, np.int64)})
 
     def _marks(self, payloads: Sequence[bytes], at: Places) -> None:
         messages, at = self._decode(MarkUpdate, payloads, at)
-        events = times_to_ns(np.array([m.E for m in messages], np.int64))
-        self.timeline.compare(at.receive, events)
+        events = self._events([0] * len(messages), [m.E for m in messages], at)
         self.funding_information += sum(1 for m in messages if m.T and m.r)
         self._add(self.marks, {"price": [m.p for m in messages], "index": [m.i or "0" for m in messages]}, at, events)
 
     def _liquidations(self, payloads: Sequence[bytes], at: Places) -> None:
         messages, at = self._decode(ForceOrder, payloads, at)
-        events = times_to_ns(np.array([m.o.T for m in messages], np.int64))
-        self.timeline.compare(at.receive, times_to_ns(np.array([m.E for m in messages], np.int64)))
+        events = self._events([m.o.T for m in messages], [m.E for m in messages], at)
         signs = np.array([1 if m.o.S == "BUY" else -1 for m in messages], np.int64)
         self._add(self.liquidations, {"price": [m.o.p for m in messages], "signed_lots": [m.o.z for m in messages]}, at, events, {"signed_lots": signs})
 
@@ -198,14 +208,20 @@ class BinanceRows:
         """Decode all messages at once, or one by one where a broken one is among them: that one is reported and left out."""
         decoder = self._decoders.setdefault(kind, msgspec.json.Decoder(list[Frame[kind]]))  # type: ignore[valid-type]
         try:
-            return [f.data for f in decoder.decode(b"[" + b",".join(payloads) + b"]")], at
+            found = decoder.decode(b"[" + b",".join(payloads) + b"]")
+            if len(found) == len(payloads):
+                return [f.data for f in found], at
         except msgspec.MsgspecError:
             pass
         messages, good = [], []
         for place, payload in enumerate(payloads):
             try:
-                messages.append(decoder.decode(b"[" + payload + b"]")[0].data)
+                (found,) = decoder.decode(b"[" + payload + b"]")
+                messages.append(found.data)
                 good.append(place)
-            except (msgspec.MsgspecError, IndexError) as error:
-                self.log.add(FaultKind.BAD_LINE, int(at.lines[place]), f"{error}: {preview(payload)}")
+            except (msgspec.MsgspecError, ValueError) as error:
+                broken = envelope_error(payload)
+                if broken is not None:
+                    self.malformed.append(int(at.lines[place]))
+                self.log.add(FaultKind.BAD_LINE, int(at.lines[place]), f"{broken or error}: {preview(payload)}")
         return messages, at.pick(np.array(good, np.int64))

@@ -61,7 +61,7 @@ class BookSide:
 
     def load(self, prices: Sequence[int], sizes: Sequence[int]) -> None:
         """Replace everything."""
-        self._sizes = {price: size for price, size in zip(prices, sizes, strict=True) if size}
+        self._sizes = {price: size for price, size in dict(zip(prices, sizes, strict=True)).items() if size}
         self._keys = sorted(self._sizes)
         self._removed = 0
 
@@ -193,12 +193,10 @@ class _Arrays:
         self.count = np.zeros(1, np.int64)
 
     def load(self, prices: Ints, sizes: Ints) -> None:
-        kept = sizes != 0
-        keys, last = np.unique((prices[kept] * self.sign)[::-1], return_index=True)
-        self.count[0] = 0
+        keys, last = np.unique((prices * self.sign)[::-1], return_index=True)
         if len(keys) > len(self.keys):
             self.grow(len(keys))
-        self.keys[: len(keys)], self.sizes[: len(keys)] = keys, sizes[kept][::-1][last]
+        self.keys[: len(keys)], self.sizes[: len(keys)] = keys, sizes[::-1][last]
         self.count[0] = len(keys)
 
     def grow(self, more: int) -> None:

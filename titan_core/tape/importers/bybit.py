@@ -21,11 +21,11 @@ from titan_core.tape.columns import DEPTH_LEVELS
 from titan_core.tape.faults import FaultKind, FaultLog
 from titan_core.tape.importers.assemble import assemble, rows_by_kind
 from titan_core.tape.importers.book import Book, LevelRuns
-from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Ints, read_numbers, times_to_ns
+from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Ints, is_time, read_numbers, times_to_ns
 from titan_core.tape.importers.detect import Format, Layout, detect
 from titan_core.tape.importers.framing import frame
 from titan_core.tape.importers.lines import Block, Progress, Recording, preview
-from titan_core.tape.importers.messages import Envelope, read_levels
+from titan_core.tape.importers.messages import Envelope, Whole, read_levels
 from titan_core.tape.importers.rows import GapRows, Rows, Timeline, readable
 from titan_core.tape.importers.sequence import check_ids
 from titan_core.tape.importers.target import ImportResult, Target
@@ -40,7 +40,7 @@ _MARKETS = ("bybit-linear", "bybit-spot")
 
 
 class _Trade(msgspec.Struct, gc=False):
-    T: int
+    T: Whole
     S: str
     v: str
     p: str
@@ -51,7 +51,7 @@ class _Trade(msgspec.Struct, gc=False):
 class _Levels(msgspec.Struct, gc=False):
     b: msgspec.Raw
     a: msgspec.Raw
-    u: int
+    u: Whole
 
 
 class _Ticker(msgspec.Struct, gc=False):
@@ -120,6 +120,10 @@ class BybitRecording:
                 continue
             envelope, stamp = met
             time = stamp or envelope.ts
+            if not is_time(time):
+                self._count("bad line")
+                self.log.add(FaultKind.BAD_LINE, number, f"ts {time} is no time: {preview(line)}")
+                continue
             self.unstamped += not stamp
             topic, _, rest = envelope.topic.partition(".")
             symbol = rest.rpartition(".")[2]
@@ -277,6 +281,10 @@ class BybitRecording:
             state.depth_slots.append((message.slot, message.event_ns))
             state.depth_rows.append(state.book.row())
 
+    def sorted_counts(self) -> dict[str, int]:
+        """Return the counts of messages by type, the most frequent first."""
+        return dict(sorted(self.counts.items(), key=lambda item: (-item[1], item[0])))
+
     def _count(self, name: str) -> None:
         self.counts[name] = self.counts.get(name, 0) + 1
 
@@ -339,7 +347,7 @@ def _finish(path: Path, target: Target, state: BybitRecording, recording: Record
     if state.trades.count:
         tables.append(check_ids(state.trades.join(), times, None, log))
     if not tables:
-        held = ", ".join(f"{count} {name}" for name, count in state.counts.items()) or "nothing"
+        held = ", ".join(f"{count} {name}" for name, count in state.sorted_counts().items()) or "nothing"
         raise TapeError(f"{path}: no market data of {target.symbol}; found {held}; check --symbol")
     done = assemble(target, times, tables, state.gaps, log, recording.truncated)
     source = Source(
@@ -349,7 +357,7 @@ def _finish(path: Path, target: Target, state: BybitRecording, recording: Record
         sha256=recording.sha256,
         instrument=done.instrument.id,
         lines=recording.line_count,
-        messages=state.counts,
+        messages=state.sorted_counts(),
         rows=rows_by_kind(done.raw),
         faults=log.faults,
         clock=times.clock,

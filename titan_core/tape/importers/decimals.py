@@ -30,42 +30,45 @@ class Trouble(IntEnum):
     UNREADABLE = 1
     TOO_LARGE = 2
     TOO_FINE = 3
-    """It has more decimals than the scale; the value is rounded down to the scale."""
+    """It has more decimals than the scale; the value is cut off there."""
 
 
 @frozen(eq=False)
 class Numbers:
-    """Numbers as mantissa × 10^-decimals; `trouble` marks those that could not be read."""
+    """Numbers as mantissa × 10^-decimals, or, where some are written in another way, as `exact` values (None for what is no number)."""
 
     mantissa: Ints
     decimals: Ints
-    trouble: NDArray[np.int8]
+    exact: tuple[Decimal | None, ...] | None = None
 
     def every(self, start: int, step: int) -> "Numbers":
         """Return every `step`-th number from `start` on."""
-        return Numbers(self.mantissa[start::step], self.decimals[start::step], self.trouble[start::step])
+        return Numbers(self.mantissa[start::step], self.decimals[start::step], None if self.exact is None else self.exact[start::step])
 
     def fine(self, scale: int) -> tuple[Ints, NDArray[np.int8]]:
         """Return the values as integers of 10^-scale, with the trouble of each. Unreadable and too large values are 0."""
-        out, trouble = np.zeros(len(self.mantissa), np.int64), self.trouble.copy()
+        if self.exact is not None:
+            rows = [_scaled(value, scale) for value in self.exact]
+            return np.array([value for value, _ in rows], np.int64), np.array([trouble for _, trouble in rows], np.int8)
+        out, trouble = np.zeros(len(self.mantissa), np.int64), np.zeros(len(self.mantissa), np.int8)
         for decimals in np.unique(self.decimals).tolist():
-            rows = slice(None) if len(self.decimals) and (self.decimals == decimals).all() else np.flatnonzero(self.decimals == decimals)
-            values = self.mantissa[rows]
+            rows_of = slice(None) if (self.decimals == decimals).all() else np.flatnonzero(self.decimals == decimals)
+            values = self.mantissa[rows_of]
             if decimals > scale:
-                out[rows], rest = np.divmod(values, 10 ** min(decimals - scale, _MOST_DIGITS))
-                trouble[rows] = np.where((rest != 0) & (trouble[rows] == 0), Trouble.TOO_FINE, trouble[rows])
+                whole = np.abs(values) // 10 ** (decimals - scale)
+                out[rows_of] = np.sign(values) * whole
+                trouble[rows_of] = np.where(whole * 10 ** (decimals - scale) == np.abs(values), Trouble.NONE, Trouble.TOO_FINE)
             else:
-                factor = 10 ** (scale - decimals)
-                fits = np.abs(values) <= _INT64_MAX // factor
-                out[rows] = np.where(fits, values, 0) * np.int64(min(factor, _INT64_MAX))
-                trouble[rows] = np.where(fits | (trouble[rows] != 0), trouble[rows], Trouble.TOO_LARGE)
+                fits = np.abs(values) <= _INT64_MAX // 10 ** (scale - decimals)
+                out[rows_of] = np.where(fits, values, 0) * np.int64(10 ** (scale - decimals))
+                trouble[rows_of] = np.where(fits, Trouble.NONE, Trouble.TOO_LARGE)
         return out, trouble
 
 
 def read_numbers(tokens: Sequence[str] | Sequence[bytes]) -> Numbers:
     """Read one number per token."""
     if not tokens:
-        return Numbers(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int8))
+        return Numbers(np.zeros(0, np.int64), np.zeros(0, np.int64))
     text = b",".join(tokens) if isinstance(tokens[0], bytes) else ",".join(tokens).encode()  # type: ignore[arg-type]
     fast = read_joined(text, len(tokens))
     return fast if fast is not None else _read_each(tokens)
@@ -89,7 +92,7 @@ def read_joined(text: bytes, count: int) -> Numbers | None:
     if int(digits.min()) < 1 or int(digits.max()) > _MOST_DIGITS:
         return None
     mantissa = np.fromstring(text.translate(None, b"."), np.int64, sep=",")
-    return Numbers(mantissa, decimals, np.zeros(count, np.int8))
+    return Numbers(mantissa, decimals)
 
 
 def _layout(raw: NDArray[np.uint8], marks: NDArray[np.intp], count: int) -> tuple[Ints, Ints] | None:
@@ -110,43 +113,53 @@ def _layout(raw: NDArray[np.uint8], marks: NDArray[np.intp], count: int) -> tupl
     return digits, decimals
 
 
-def exact(token: str | bytes) -> tuple[int, int, Trouble]:
-    """Read one number in any notation, exponents included: (mantissa, decimals, trouble)."""
+def read_number(token: str | bytes) -> Decimal | None:
+    """Read one number in any notation, exponents included; None for what is no finite number."""
     try:
         text = token if isinstance(token, str) else token.decode("ascii")
-        if not text.isascii() or "_" in text:
-            return 0, 0, Trouble.UNREADABLE
-        value = Decimal(text)
-        sign, digits, exponent = value.as_tuple()
+        value = Decimal(text) if text.isascii() and "_" not in text else None
     except (InvalidOperation, ValueError):
-        return 0, 0, Trouble.UNREADABLE
-    if not isinstance(exponent, int):
-        return 0, 0, Trouble.UNREADABLE
-    mantissa = int("".join(map(str, digits)))
-    while mantissa and mantissa % 10 == 0:
-        mantissa, exponent = mantissa // 10, exponent + 1
-    if mantissa == 0:
-        return 0, 0, Trouble.NONE
-    if exponent > 0:
-        mantissa, exponent = mantissa * 10 ** min(exponent, 2 * _MOST_DIGITS), 0
-    if mantissa >= 10**_MOST_DIGITS:
-        over = len(str(mantissa)) - _MOST_DIGITS
-        if -exponent - over < PRICE_DECIMALS:
-            return 0, 0, Trouble.TOO_LARGE
-        mantissa, exponent = mantissa // 10**over, exponent + over
-    return -mantissa if sign else mantissa, -exponent, Trouble.NONE
+        return None
+    return value if value is not None and value.is_finite() else None
+
+
+def _scaled(value: Decimal | None, scale: int) -> tuple[int, Trouble]:
+    if value is None:
+        return 0, Trouble.UNREADABLE
+    if not value:
+        return 0, Trouble.NONE
+    if value.adjusted() + scale > _MOST_DIGITS:
+        return 0, Trouble.TOO_LARGE
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if len(digits) + exponent + scale < 0:
+        return 0, Trouble.TOO_FINE
+    mantissa, shift = int("".join(map(str, digits))), exponent + scale
+    whole, rest = (mantissa * 10**shift, 0) if shift >= 0 else divmod(mantissa, 10**-shift)
+    if whole > _INT64_MAX:
+        return 0, Trouble.TOO_LARGE
+    return -whole if sign else whole, Trouble.TOO_FINE if rest else Trouble.NONE
 
 
 def _read_each(tokens: Sequence[str] | Sequence[bytes]) -> Numbers:
-    rows = [exact(token) for token in tokens]
-    table = np.array(rows, np.int64).reshape(-1, 3)
-    return Numbers(np.ascontiguousarray(table[:, 0]), np.ascontiguousarray(table[:, 1]), table[:, 2].astype(np.int8))
+    nothing = np.zeros(len(tokens), np.int64)
+    return Numbers(nothing, nothing, tuple(read_number(token) for token in tokens))
 
 
 def times_to_ns(values: Ints) -> Ints:
-    """Convert times of unknown unit to nanoseconds: seconds, ms, µs and ns since 1970 are told apart by their size."""
-    factors = np.select([values < 10**11, values < 10**14, values < 10**17], [10**9, 10**6, 10**3], 1)
-    return values * factors.astype(np.int64)
+    """Convert times of unknown unit to nanoseconds: seconds, ms, µs and ns since 1970 are told apart by their size.
+
+    What is a time between 2001 and 2128 in none of these units becomes 0.
+    """
+    factors = np.zeros(len(values), np.int64)
+    for power in (0, 3, 6, 9):
+        factors[(values >= 10 ** (18 - power)) & (values < 5 * 10 ** (18 - power))] = 10**power
+    return values * factors
+
+
+def is_time(value: int) -> bool:
+    """Return whether a number is a time between 2001 and 2128 in seconds, ms, µs or ns."""
+    return any(10**power <= value < 5 * 10**power for power in (9, 12, 15, 18))
 
 
 def seconds_to_ns(text: bytes) -> int:

@@ -88,9 +88,9 @@ class BinanceDepth:
         before = np.concatenate([[self._last_id if self._last_id is not None else 0], messages.last[start : stop - 1]])
         broken = found != before + (0 if self.usdm else 1)
         broken[0] &= self._last_id is not None
-        edges = (np.flatnonzero(broken) + start).tolist()
-        for begin, end in zip([start, *edges], [*edges, stop], strict=True):
-            if begin in edges:
+        edges = sorted({start, *(np.flatnonzero(broken) + start).tolist()})
+        for begin, end in zip(edges, [*edges[1:], stop], strict=True):
+            if broken[begin - start]:
                 self._break(messages, begin, int(before[begin - start]), int(found[begin - start]))
             self._run(messages, begin, end)
         self._last_id, self._last_slot = int(messages.last[stop - 1]), int(messages.slots[stop - 1])

@@ -1,10 +1,8 @@
 """Taking a recording's lines apart: receive time and message, whatever layout the recorder used."""
 
-from collections.abc import Iterator
-
 from attrs import frozen
 
-from titan_core.tape.importers.decimals import seconds_to_ns
+from titan_core.tape.importers.decimals import is_time, seconds_to_ns
 from titan_core.tape.importers.detect import Layout
 
 
@@ -31,7 +29,7 @@ def frame(line: bytes, layout: Layout) -> Framed:
         return _cryptofeed(line)
     stamp, _, payload = line.partition(b" ")
     payload = payload.strip()
-    if not stamp.isdigit() or not payload.startswith(b"{"):
+    if not is_stamp(stamp) or not payload.startswith(b"{"):
         return Framed(0, line, "bad line")
     return Framed(int(stamp), payload)
 
@@ -51,12 +49,11 @@ def _cryptofeed(line: bytes) -> Framed:
         receive = seconds_to_ns(stamp)
     except ValueError:
         return Framed(0, line, "bad line")
-    if not colon or not payload.startswith((b"{", b"[")):
+    if not colon or not payload.startswith((b"{", b"[")) or not is_time(receive):
         return Framed(receive, payload, "bad line")
     return Framed(receive, payload, "", url)
 
 
-def frames(lines: list[bytes], layout: Layout) -> Iterator[Framed]:
-    """Take lines apart one after another."""
-    for line in lines:
-        yield frame(line, layout)
+def is_stamp(text: bytes) -> bool:
+    """Return whether this is a receive time: digits, and a time of this century."""
+    return len(text) < 20 and text.isdigit() and is_time(int(text))

@@ -76,10 +76,10 @@ def _decimal(data, at, scale):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _closing_quote(data, at):  # type: ignore[no-untyped-def]
-    """Return where the string that begins at `at` ends, or -1 where it has an escape or no end on its line."""
+    """Return where the string that begins at `at` ends, or -1 where it has anything but plain characters or no end on its line."""
     i = at
     while data[i] != _QUOTE_MARK:
-        if data[i] == _BACKSLASH or data[i] == _NEWLINE:
+        if data[i] == _BACKSLASH or data[i] < _SPACE or data[i] > 126:
             return -1
         i += 1
     return i
@@ -187,7 +187,7 @@ def _whole(data, key, at, kind, row):  # type: ignore[no-untyped-def]
         place = ID
     if place >= 0:
         row[place] = value
-    return (after if after > at else -1), place
+    return (after if after == at + 1 or (after > at and data[at] != _ZERO) else -1), place
 
 
 @njit(cache=True)
@@ -217,7 +217,7 @@ def _message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-unty
     i, seen = at, 0
     while data[i] == _QUOTE_MARK:
         key, i = 0, i + 1
-        while data[i] != _QUOTE_MARK and data[i] != _NEWLINE and key < 65536:
+        while 48 <= data[i] <= 122 and data[i] != _BACKSLASH and key < 65536:
             key, i = key * 256 + data[i], i + 1
         if data[i] != _QUOTE_MARK or data[i + 1] != _COLON:
             return -1, count
@@ -237,17 +237,28 @@ def _message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-unty
             return -1, count
         if place >= 0:
             seen |= 1 << place
-        if data[i] == _COMMA:
-            i += 1
+        if data[i] != _COMMA:
+            break
+        i += 1
+        if data[i] != _QUOTE_MARK:
+            return -1, count
     needed = _needed(kind)
     return (i if seen & needed == needed else -1), count
+
+
+@njit(cache=True)
+def _is_time(value):  # type: ignore[no-untyped-def]
+    for unit in (10**18, 10**15, 10**12, 10**9):
+        if unit <= value < 5 * unit:
+            return True
+    return False
 
 
 @njit(cache=True)
 def _line(data, at, row, prices, sizes, count, streams, known):  # type: ignore[no-untyped-def]
     """Read one line; return (kind, receive time, stream number, levels so far, position of its end)."""
     receive, i = _integer(data, at)
-    if i - at < 10 or data[i] != _SPACE or not _starts_with(data, i + 1, _PREFIX):
+    if not _is_time(receive) or data[i] != _SPACE or not _starts_with(data, i + 1, _PREFIX):
         return ODD, 0, 0, count, i
     name = i + 1 + len(_PREFIX)
     stop = _closing_quote(data, name)
@@ -337,7 +348,7 @@ def _spread(keys, values, count):  # type: ignore[no-untyped-def]
     for i in range(kept - 1, -1, -1):
         if i % 8 == 7:
             to -= 1
-            keys[to], values[to] = keys[i] + 1, 0  # 1e-10 above a price there is none
+            keys[to], values[to] = keys[i], 0  # behind the level itself, so that looking for its key finds the level
         to -= 1
         keys[to], values[to] = keys[i], values[i]
     return count

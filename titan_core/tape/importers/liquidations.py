@@ -57,7 +57,7 @@ def import_liquidations(path: Path, target: Target, *, progress: Progress | None
         sha256=recording.sha256,
         instrument=done.instrument.id,
         lines=recording.line_count,
-        messages={"liquidation": table.total - table.bad - table.others, "other markets": table.others, "bad line": table.bad},
+        messages=table.counts("liquidation"),
         rows=rows_by_kind(done.raw),
         faults=log.faults,
         clock=times.clock,

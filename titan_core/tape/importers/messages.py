@@ -5,7 +5,7 @@ Structs without garbage collector tracking and with only the fields used: decodi
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -13,62 +13,65 @@ import numpy as np
 from titan_core.tape.importers.book import LevelRuns, Levels
 from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Ints, read_joined, read_numbers
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""An id or a time: one that does not fit 64 bits is an error of the message."""
+
 
 class BookTicker(msgspec.Struct, gc=False):
     """Binance best bid and ask; only USD-M sends times."""
 
-    u: int
+    u: Whole
     b: str
     B: str
     a: str
     A: str
-    T: int = 0
-    E: int = 0
+    T: Whole = 0
+    E: Whole = 0
 
 
 class TradeMessage(msgspec.Struct, gc=False):
     """Binance trade; `X` (USD-M only) is MARKET, INSURANCE_FUND, ADL or NA."""
 
-    t: int
+    t: Whole
     p: str
     q: str
     m: bool
-    T: int
-    E: int = 0
+    T: Whole
+    E: Whole = 0
     X: str = "MARKET"
 
 
 class AggTrade(msgspec.Struct, gc=False):
     """Binance aggregated trade; `a` is its id."""
 
-    a: int
+    a: Whole
     p: str
     q: str
     m: bool
-    T: int
-    E: int = 0
+    T: Whole
+    E: Whole = 0
 
 
 class DepthUpdate(msgspec.Struct, gc=False):
     """Binance difference of the book; `pu` (USD-M only) is the `u` of the message before."""
 
-    U: int
-    u: int
+    U: Whole
+    u: Whole
     b: msgspec.Raw
     a: msgspec.Raw
-    E: int = 0
-    T: int = 0
-    pu: int = -1
+    E: Whole = 0
+    T: Whole = 0
+    pu: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] = -1
 
 
 class MarkUpdate(msgspec.Struct, gc=False):
     """Binance USD-M mark price: `i` index price, `r` funding rate to come, `T` when it is due."""
 
     p: str
-    E: int
+    E: Whole
     i: str = "0"
     r: str = ""
-    T: int = 0
+    T: Whole = 0
 
 
 class ForcedOrder(msgspec.Struct, gc=False):
@@ -77,20 +80,20 @@ class ForcedOrder(msgspec.Struct, gc=False):
     S: str
     p: str
     z: str
-    T: int
+    T: Whole
 
 
 class ForceOrder(msgspec.Struct, gc=False):
     """Binance USD-M liquidation."""
 
     o: ForcedOrder
-    E: int = 0
+    E: Whole = 0
 
 
 class DepthSnapshot(msgspec.Struct, gc=False):
     """REST answer with the whole book."""
 
-    lastUpdateId: int
+    lastUpdateId: Whole
     bids: msgspec.Raw
     asks: msgspec.Raw
 
@@ -102,17 +105,26 @@ class Envelope(msgspec.Struct, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"")
     topic: str = ""
     type: str = ""
-    ts: int = 0
+    ts: Whole = 0
     op: str = ""
     success: bool | None = None
     channel: str = ""
-    lastUpdateId: int = 0
+    lastUpdateId: Whole = 0
     e: str = ""
     s: str = ""
-    u: int = 0
+    u: Whole = 0
     B: Any = None
     result: Any = msgspec.UNSET
     id: Any = msgspec.UNSET
+
+
+def envelope_error(payload: bytes) -> str | None:
+    """Return why a line holds no message at all, or None where it does."""
+    try:
+        msgspec.json.decode(payload, type=Envelope)
+    except msgspec.MsgspecError as error:
+        return str(error)
+    return None
 
 
 _LEVELS = msgspec.json.Decoder(list[tuple[str, str]])

@@ -127,7 +127,7 @@ def _result(path: Path, target: Target, format: Format, what: str, table: CsvTab
         sha256=recording.sha256,
         instrument=instrument.id,
         lines=recording.line_count,
-        messages={what: table.total - table.bad - table.others, "other markets": table.others, "bad line": table.bad},
+        messages=table.counts(what),
         rows=rows_by_kind(raw),
         faults=recording.log.faults,
         notes=notes,

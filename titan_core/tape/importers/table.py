@@ -28,6 +28,11 @@ class CsvTable:
     others: int
     bad: int
 
+    def counts(self, what: str) -> dict[str, int]:
+        """Return how many rows there are of `what`, of other markets and of the wrong width; what there is none of is left out."""
+        found = {what: self.total - self.bad - self.others, "other markets": self.others, "bad line": self.bad}
+        return {name: count for name, count in found.items() if count}
+
     def name_of(self, *names: str) -> str:
         """Return the first of these columns that the file has. Raises TapeError where it has none."""
         for name in names:
@@ -46,7 +51,8 @@ class CsvTable:
         if tokens and b"-" in tokens[0][1:]:
             return _text_times(tokens)
         values, trouble = read_numbers(tokens).fine(0)
-        return times_to_ns(values), trouble != Trouble.NONE
+        times = times_to_ns(values)
+        return times, (trouble != Trouble.NONE) | (times == 0)
 
 
 def _text_times(tokens: Sequence[bytes]) -> tuple[Ints, NDArray[np.bool_]]:
