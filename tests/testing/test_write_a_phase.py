@@ -18,7 +18,7 @@ from titan_core.config.keys import is_supported
 from titan_core.engine.matching import WorkingOrder
 from titan_core.model.phase import PhaseDeclaration
 from titan_core.plugin_host import HOOKS
-from titan_core.testing import CONTRACT_MARKETS, Trial, make_phase, ranges, run_phases, write_distribution
+from titan_core.testing import CONTRACT_MARKETS, SentOrder, Trial, make_phase, ranges, run_phases, write_distribution
 from titan_core.testing.contract import ID_ROOM, PhaseContract
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,8 +144,9 @@ def test_what_is_said_in_numbers_and_names_is_so() -> None:
     assert f"room for {ID_ROOM} characters" in GUIDE
     for name in ("config", "markets", "equity_usdt", "must_trade", "refusals_per_hour"):
         assert f"`{name}`" in GUIDE and hasattr(PhaseContract, name)
-    for name in ("fills", "notes", "refusals", "entries", "positions", "quarantine"):
-        assert f"`{name}`" in GUIDE and (name in Trial.__annotations__ or hasattr(Trial, name))
+    rows = {name for name in re.findall(r"^\| `(\w+)` \|", GUIDE, re.MULTILINE) if name in Trial.__annotations__ or hasattr(Trial, name)}
+    assert rows == {"orders", "fills", "refusals", "notes", "positions", "quarantine", "entries"}
+    assert {"ts_ns", "signed_lots", "limit", "trigger", "stop", "target", "tag"} <= set(SentOrder._fields)
     assert hasattr(PhaseContract, "test_callbacks_are_quick")
     assert {"trend", "range", "lively", "crash", "gap", "no_trades", "only_perp", "bars_only", "thin"} == set(CONTRACT_MARKETS)
     assert all(is_supported(kind) for kind in (int, float, bool, str, int | None, tuple[int, ...]))

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from titan_core.testing.chaos import Chaos, random_market
+    from titan_core.testing.chaos import PERP, SPOT, Chaos, random_market
     from titan_core.testing.contract import PhaseContract
     from titan_core.testing.distributions import forget_modules, write_distribution
     from titan_core.testing.governors import OpenGovernor
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     )
     from titan_core.testing.phases import Flipper, Greedy, Hold, Idle, Raiser, Sleeper, alike_phases, make_phase
     from titan_core.testing.runs import Run, run_phases
-    from titan_core.testing.trial import Examination, Trial
+    from titan_core.testing.trial import Examination, SentOrder, Trial
 
 _HOMES = {
-    "titan_core.testing.chaos": ("Chaos", "random_market"),
+    "titan_core.testing.chaos": ("PERP", "SPOT", "Chaos", "random_market"),
     "titan_core.testing.contract": ("PhaseContract",),
     "titan_core.testing.distributions": ("forget_modules", "write_distribution"),
     "titan_core.testing.governors": ("OpenGovernor",),
@@ -54,7 +54,7 @@ _HOMES = {
     ),
     "titan_core.testing.phases": ("Flipper", "Greedy", "Hold", "Idle", "Raiser", "Sleeper", "alike_phases", "make_phase"),
     "titan_core.testing.runs": ("Run", "run_phases"),
-    "titan_core.testing.trial": ("Examination", "Trial"),
+    "titan_core.testing.trial": ("Examination", "SentOrder", "Trial"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -70,9 +70,12 @@ __all__ = [
     "MarketShape",
     "NoLookAhead",
     "OpenGovernor",
+    "PERP",
     "PhaseContract",
     "Raiser",
     "Run",
+    "SPOT",
+    "SentOrder",
     "Sleeper",
     "Trial",
     "alike_phases",

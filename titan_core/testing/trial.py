@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from math import isqrt
 from time import perf_counter_ns
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from attrs import define, evolve, field, frozen
 
@@ -73,6 +73,21 @@ class Findings:
     """When the phase was asked to leave; 0: it was not."""
 
 
+class SentOrder(NamedTuple):
+    """An order that was approved and sent. Prices in ticks, `signed_lots` is what was sent, which may be less than what was asked for."""
+
+    ts_ns: int
+    client_order_id: str
+    instrument: str
+    signed_lots: int
+    order_type: str
+    limit: int | None
+    trigger: int | None
+    stop: int | None
+    target: int | None
+    tag: str
+
+
 @frozen(kw_only=True)
 class Trial:
     """A finished run."""
@@ -91,6 +106,11 @@ class Trial:
     def entries(self) -> list[Entry]:
         """Every decision in order."""
         return self.record.entries
+
+    @property
+    def orders(self) -> list[SentOrder]:
+        """Every order that was sent, in order; those of the Brain too, not the protective ones."""
+        return [SentOrder(*entry[1:]) for entry in self.entries if entry[0] == "approved"]
 
     @property
     def fills(self) -> list[Fill]:
