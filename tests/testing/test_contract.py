@@ -299,3 +299,54 @@ def test_an_adviser_is_examined_and_never_run(plugin: str) -> None:
     tested.test_declaration_says_what_the_phase_is(lab)
     with pytest.raises(pytest.skip.Exception, match="advises and trades nothing"):
         trading(lab)
+
+
+HEDGED = """
+    from titan_core import H, CapitalBand, PhaseDeclaration, PhaseId, Refused, Strategy, StrategyError, StrategyId, hookimpl
+
+    class Carry(Strategy):
+        id = StrategyId("carry")
+
+        def on_start(self, market):
+            if not market.pairs:
+                market.note("idle: no pair")
+                return
+            self.pair = market.pairs[0]
+            market.every(H // 2, self.turn)
+
+        def turn(self, market, timer):
+            spot, perp = self.pair.spot, self.pair.perp
+            if spot.position() or perp.position():
+                for leg in (spot, perp):
+                    if leg.position():
+                        market.exit(leg)
+                return
+            if spot.quote() is None or perp.quote() is None:
+                return
+            lots = perp.spec.lots_for(market.budget().equity // 4, perp.quote()[0])
+            result = market.enter_pair(self.pair, lots * 100, -lots)
+            if isinstance(result, Refused):
+                market.note(result.message)
+
+    @hookimpl
+    def titan_phase():
+        return PhaseDeclaration(
+            id=PhaseId("carry"), title="Carry", summary="spot against perpetual", band=CapitalBand.usdt(50_000), leverage=(1, 3), hedged=True,
+            max_position_bps=10_000, create=lambda config: [Carry()],
+        )
+"""
+
+
+class TestHedged(PhaseContract):
+    """A hedged phase, whose pairs need no stop and whose configuration is empty, passes as well."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def installed(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+        folder = tmp_path_factory.mktemp("hedged")
+        write_distribution(folder, "contract-hedged", {"contract_hedged/__init__.py": "", "contract_hedged/plugin.py": HEDGED}, phases={})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(folder))
+            cls.plugin = "contract_hedged.plugin"
+            yield
+        forget_modules("contract_hedged")
