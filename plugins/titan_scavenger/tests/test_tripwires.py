@@ -52,11 +52,17 @@ class TestRoundNumbers:
 class TestLiquidations:
     def test_a_long_from_a_low_loses_its_margin_below_it_and_a_short_from_a_high_above_it(self):
         # maintenance margin 0.5 %: 100x has 1 % - 0.5 % of room, 50x has 2 % - 0.5 %
-        assert liquidation_levels([], [100_000], (100, 50), 50) == [(99_500, LIQUIDATION), (98_500, LIQUIDATION)]
-        assert liquidation_levels([100_000], [], (100, 50), 50) == [(100_500, LIQUIDATION), (101_500, LIQUIDATION)]
+        assert liquidation_levels([], [100_000], (100, 50), 50, 0, 200_000) == [(99_500, LIQUIDATION), (98_500, LIQUIDATION)]
+        assert liquidation_levels([100_000], [], (100, 50), 50, 0, 200_000) == [(100_500, LIQUIDATION), (101_500, LIQUIDATION)]
 
     def test_a_leverage_that_leaves_no_room_is_left_out(self):
-        assert liquidation_levels([100_000], [90_000], (200, 300), 50) == []
+        assert liquidation_levels([100_000], [90_000], (200, 300), 50, 0, 200_000) == []
+
+    @given(entries=st.lists(st.integers(1, 3_000), max_size=8), low=st.integers(1, 3_000), width=st.integers(0, 300), maintenance=st.integers(0, 200))
+    def test_the_bounds_keep_exactly_what_lies_between_them(self, entries, low, width, maintenance):
+        known = liquidation_levels(entries, entries, (3, 10, 50, 100), maintenance, 0, 10_000)
+        kept = liquidation_levels(entries, entries, (3, 10, 50, 100), maintenance, low, low + width)
+        assert kept == [level for level in known if low <= level[0] <= low + width]
 
 
 class TestMerge:

@@ -81,21 +81,24 @@ def round_levels(steps: Sequence[int], price: int, round_bps: float, low: int, h
     return [(level, ROUND) for level in range(-(-low // step) * step, high + 1, step)]
 
 
-def liquidation_levels(highs: Iterable[int], lows: Iterable[int], leverages: Iterable[int], maintenance_bps: int) -> list[Level]:
+def liquidation_levels(highs: Sequence[int], lows: Sequence[int], leverages: Iterable[int], maintenance_bps: int, low: int, high: int) -> list[Level]:
     """Estimate where positions opened at swing extremes are liquidated: shorts from the highs above them, longs from the lows below them.
 
     The loss of 1/leverage of the entry less the maintenance margin is all that such a position can take. Leverages whose margin is no larger than the
-    maintenance margin are left out: no venue opens them.
+    maintenance margin are left out: no venue opens them. Only what lies within [low, high] is returned, and only swings that can lead there are looked at.
     """
     found = []
     for leverage in leverages:
+        scale = BPS * leverage
         room = BPS - maintenance_bps * leverage
         if room <= 0:
             continue
-        scale = BPS * leverage
-        found += [(high * (scale + room) // scale, LIQUIDATION) for high in highs]
-        found += [(-(-low * (scale - room) // scale), LIQUIDATION) for low in lows]
-    return found
+        up, down = scale + room, scale - room
+        first, last = low * scale // up, (high + 1) * scale // up
+        found += [(entry * up // scale, LIQUIDATION) for entry in highs if first <= entry <= last]
+        first, last = (low - 1) * scale // down, high * scale // down
+        found += [(-(-entry * down // scale), LIQUIDATION) for entry in lows if first <= entry <= last]
+    return [level for level in found if low <= level[0] <= high]
 
 
 def merge(levels: Iterable[Level], span: int) -> list[Cluster]:
@@ -116,42 +119,32 @@ def merge(levels: Iterable[Level], span: int) -> list[Cluster]:
 
 
 class Tripwires:
-    """Finds the levels of one perpetual. What it keeps from one time to the next only saves work: the answer depends on the market alone."""
+    """Finds the levels of one perpetual."""
 
     def __init__(self, config: ScavengerConfig, perp: InstrumentView) -> None:
-        """Begin with nothing known."""
+        """Work out what never changes."""
         self._config = config
         self._perp = perp
         self._steps = round_steps(perp.spec)
-        self._swings: tuple[list[int], ...] = ()
-        self._swing_levels: list[Level] = []
 
     def find(self, now_ns: int, price: int) -> list[Cluster]:
         """Return the clusters within reach of the price that enough sources agree on, rising."""
         config, perp = self._config, self._perp
         reach = int(price * config.reach_bps / BPS)
         low, high = price - reach, price + reach
-        quarter = perp.bars(QUARTER)
+        quarter, hour = perp.bars(QUARTER), perp.bars(H)
+        highs, lows = quarter.swing_highs(config.swing_reach, config.swing_15m_bars), quarter.swing_lows(config.swing_reach, config.swing_15m_bars)
+        hour_highs, hour_lows = hour.swing_highs(config.swing_reach, config.swing_1h_bars), hour.swing_lows(config.swing_reach, config.swing_1h_bars)
         found = daily_levels(perp, perp.bars(D), now_ns)
         found += bollinger_levels(quarter, config.bollinger_length, config.bollinger_width)
         found = [level for level in found if low <= level[0] <= high]
+        found += [(extreme, SWING_15M) for extreme in highs + lows if low <= extreme <= high]
+        found += [(extreme, SWING_1H) for extreme in hour_highs + hour_lows if low <= extreme <= high]
+        maintenance = perp.spec.maintenance_margin_bps
+        found += liquidation_levels(highs + hour_highs, lows + hour_lows, config.liquidation_leverages, maintenance, low, high)
         found += round_levels(self._steps, price, config.round_bps, low, high)
-        found += self._swings_within(quarter, low, high)
         clusters = merge(found, int(price * config.cluster_bps / BPS))
         return clusters if config.min_weight == 1 else [cluster for cluster in clusters if weight(cluster) >= config.min_weight]
-
-    def _swings_within(self, quarter: Bars, low: int, high: int) -> list[Level]:
-        """Return the swing extremes and the liquidations estimated from them; their sorted list is made anew only when a swing comes or goes."""
-        config, hour = self._config, self._perp.bars(H)
-        reach, short, long = config.swing_reach, config.swing_15m_bars, config.swing_1h_bars
-        swings = quarter.swing_highs(reach, short), quarter.swing_lows(reach, short), hour.swing_highs(reach, long), hour.swing_lows(reach, long)
-        if swings != self._swings:
-            self._swings = swings
-            levels = [(price, SWING_15M) for price in swings[0] + swings[1]] + [(price, SWING_1H) for price in swings[2] + swings[3]]
-            levels += liquidation_levels(swings[0] + swings[2], swings[1] + swings[3], config.liquidation_leverages, self._perp.spec.maintenance_margin_bps)
-            self._swing_levels = sorted(levels)
-        known = self._swing_levels
-        return known[bisect_left(known, (low, 0)) : bisect_left(known, (high + 1, 0))]
 
 
 def nearest(clusters: Sequence[Cluster], price: int, most: int) -> tuple[list[Cluster], list[Cluster]]:
