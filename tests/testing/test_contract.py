@@ -63,9 +63,9 @@ HONEST = """
 
 
 @pytest.fixture
-def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Install a plugin made of `HONEST` with replacements, given as the parameter, and return its module's name."""
-    package = f"contract_plugin_{abs(hash(request.node.nodeid)) % 10**9}"
+    package = f"contract_{tmp_path.name}"
     monkeypatch.syspath_prepend(str(tmp_path))
     write_distribution(tmp_path, package, {f"{package}/__init__.py": "", f"{package}/plugin.py": HONEST}, phases={"honest": f"{package}.plugin"})
     yield f"{package}.plugin"

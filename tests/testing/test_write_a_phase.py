@@ -16,6 +16,7 @@ import pytest
 from titan_core import MIN, Handover, InstrumentId, PhaseId, Strategy, ports
 from titan_core.config.keys import is_supported
 from titan_core.engine.matching import WorkingOrder
+from titan_core.model.enums import RefusalCode
 from titan_core.model.phase import PhaseDeclaration
 from titan_core.plugin_host import HOOKS
 from titan_core.testing import CONTRACT_MARKETS, SentOrder, Trial, make_phase, ranges, run_phases, write_distribution
@@ -138,6 +139,12 @@ def test_hooks_and_declaration_are_explained() -> None:
     rows = set(re.findall(r"^\| `(\w+)", GUIDE, re.MULTILINE)) | set(re.findall(r"^\| `\w+`, `(\w+)`", GUIDE, re.MULTILINE))
     assert set(HOOKS) <= rows
     assert {field.name for field in attrs.fields(PhaseDeclaration)} <= rows
+
+
+def test_the_refusals_that_it_names_exist() -> None:
+    section = GUIDE.split("### Refusals")[1].split("\n## ")[0]
+    codes = [code for row in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", section, re.MULTILINE) for code in re.findall(r"\w+", row)]
+    assert len(codes) > 10 and set(codes) <= set(RefusalCode)
 
 
 def test_what_is_said_in_numbers_and_names_is_so() -> None:
