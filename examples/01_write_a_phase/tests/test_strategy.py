@@ -1,9 +1,12 @@
 """What the momentum phase follows, and how it leaves."""
 
 import pytest
+from titan_example_momentum.config import MomentumConfig
+from titan_example_momentum.plugin import titan_adopt
+from titan_example_momentum.strategy import Momentum
 
-from titan_core import to_money
-from titan_core.testing import PERP, only_perp, stepped_market, try_phase
+from titan_core import Handover, InstrumentId, PhaseId, to_money
+from titan_core.testing import PERP, Hold, make_phase, only_perp, run_phases, stepped_market, try_phase
 
 PLUGIN = "titan_example_momentum.plugin"
 CONFIG = {"bar_s": 300, "lookback_bars": 4, "entry_bps": 30, "atr_bars": 4}
@@ -67,3 +70,32 @@ def test_it_pauses_between_two_trades() -> None:
         trial = try_phase(PLUGIN, stepped_market(swings, step_s=5), config={**CONFIG, "pause_s": pause_s})
         entered[pause_s] = len([order for order in trial.orders if order.tag == "momentum"])
     assert entered[0] > entered[3 * 3_600] > 0
+
+
+def test_one_position_with_a_stop_is_taken_over() -> None:
+    btc, eth, giver = InstrumentId("BTCUSDT.bybit-linear"), InstrumentId("ETHUSDT.bybit-linear"), PhaseId("other")
+    assert titan_adopt(Handover(giver, {btc: (-5, 600_000)}))
+    assert not titan_adopt(Handover(giver, {btc: (-5, None)}))
+    assert not titan_adopt(Handover(giver, {btc: (5, 600_000), eth: (5, 30_000)}))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_what_was_taken_over_is_looked_after(side: int) -> None:
+    """A smaller phase outgrows its band while it holds a position; the move then turns."""
+
+    class Giver(Hold):
+        share = 8.0
+        stop_bps = 400
+
+    Giver.side = side
+    there = [60_000 + side * step * 2 for step in range(720)]
+    phases = [
+        make_phase("giver", 200, 560, strategy=Giver),
+        make_phase("momentum", 500, 20_000, strategy=lambda: Momentum(MomentumConfig(bar_s=300, entry_bps=2_000)), adopt=titan_adopt),
+    ]
+    run = run_phases(stepped_market(there + there[::-1], step_s=5), phases, usdt=505)
+    assert [entry[4] for entry in run.entries("handed_over")] == ["giver"]
+    assert run.states("giver")[-1] == "dormant"
+    last = run.engine.record.fills[-1]
+    assert (last.phase, last.signed_lots * side < 0, last.tag in ("stop", "turned")) == ("momentum", True, True)
+    assert not run.engine.account.held()

@@ -17,7 +17,7 @@ class Momentum(Strategy):
         self.config = config
         self.bar_ns = config.bar_s * S
         self.working: Order | None = None
-        self.stop = 0
+        self.stop: int | None = None
         self.quiet_until_ns = 0
 
     def on_start(self, market: Market) -> None:
@@ -89,13 +89,13 @@ class Momentum(Strategy):
 
     # -- the position -------------------------------------------------------------------------------------------------
     def follow(self, market: Market, side: int, move: float) -> None:
-        """Close a position whose move has turned; otherwise bring its stop nearer, never further away."""
+        """Close a position whose move has turned; otherwise bring its stop nearer, never further away. One that was taken over gets a stop of ours."""
         last, distance = self.perp.last(), self.distance()
         if side * move < self.config.exit_bps:
             market.exit(self.perp, tag="turned")
         elif last is not None and distance is not None:
             stop = last - side * distance
-            if side * (stop - self.stop) > 0 and market.protect(self.perp, stop=stop):
+            if (self.stop is None or side * (stop - self.stop) > 0) and market.protect(self.perp, stop=stop):
                 self.stop = stop
 
     def rest(self, market: Market) -> None:
@@ -114,5 +114,5 @@ class Momentum(Strategy):
 
     def on_flat(self, market: Market, instrument: InstrumentView) -> None:
         """The trade is over, by whatever order: rest."""
-        self.working = None
+        self.working = self.stop = None
         self.rest(market)
