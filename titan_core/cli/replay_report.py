@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -18,16 +17,19 @@ from titan_core.model.instrument import Instrument
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 LAST_TRADES = 6
+WIDE = 105
+"""Columns from which on everything is shown; narrower terminals get the essential columns, never cut ones."""
 
 
 def print_report(results: Results, figures: Mapping[str, Any], folder: Path, source: Mapping[str, Any]) -> None:
     """Print the summary of a run."""
     screen = console()
+    wide = screen.width >= WIDE
     screen.print(_headline(results, source))
-    screen.print(Panel(Group(_account(figures), Text(), _curve(results, screen)), title="account", title_align="left", border_style="dim"))
-    screen.print(_phases(figures))
+    screen.print(Panel(Group(_account(figures, wide), Text(), _curve(results, screen)), title="account", title_align="left", border_style="dim"))
+    screen.print(_phases(figures, wide))
     if results.ledger.trips:
-        screen.print(_trades(results))
+        screen.print(_trades(results, wide))
     for line in _remarks(results, figures, source):
         screen.print(line)
     screen.print(Text.assemble(("run folder ", "dim"), (str(folder), "bold"), ("   digest ", "dim"), figures["digest"][:16]), soft_wrap=True)
@@ -45,23 +47,25 @@ def _headline(results: Results, source: Mapping[str, Any]) -> Text:
     return Text.assemble(("Titan replay", "bold"), f"  {what}: {names}\n", (f"{span}\n{speed}", "dim"))
 
 
-def _account(figures: Mapping[str, Any]) -> RenderableType:
+def _account(figures: Mapping[str, Any], wide: bool) -> RenderableType:
     gain = figures["equity_end"] - figures["equity_start"]
-    grid = Table.grid(padding=(0, 3), expand=False)
-    for _ in range(4):
-        grid.add_column(justify="left")
-    grid.add_row(
+    factor = "–" if figures["profit_factor"] is None else f"{figures['profit_factor']:.2f}"
+    cells = [
         _pair("equity", f"{figures['equity_start']:,.2f} → {figures['equity_end']:,.2f} USDT"),
         _pair("result", f"{gain:+,.2f} ({_percent(figures['total_return'], signed=True)})", "green" if gain > 0 else "red" if gain < 0 else ""),
         _pair("max drawdown", _percent(figures["max_drawdown"])),
         _pair("trades", f"{figures['trades']}"),
-    )
-    grid.add_row(
         _pair("fees", f"{figures['fees']:,.2f} USDT"),
         _pair("funding", f"{figures['funding']:+,.2f} USDT"),
         _pair("win rate", _percent(figures["win_rate"])),
-        _pair("profit factor", "–" if figures["profit_factor"] is None else f"{figures['profit_factor']:.2f}"),
-    )
+        _pair("profit factor", factor),
+    ]
+    grid = Table.grid(padding=(0, 3), expand=False)
+    across = 4 if wide else 2
+    for _ in range(across):
+        grid.add_column(justify="left", no_wrap=True)
+    for start in range(0, len(cells), across):
+        grid.add_row(*cells[start : start + across])
     return grid
 
 
@@ -72,59 +76,57 @@ def _pair(name: str, value: str, style: str = "") -> Text:
 def _curve(results: Results, screen: Console) -> Text:
     """Draw equity over time in one line of blocks, scaled from its lowest to its highest value."""
     values = results.curve.equity.tolist()
-    width = max(10, min(len(values), screen.width - 30))
+    width = max(10, min(len(values), screen.width - 36))
     points = [values[min(len(values) - 1, i * len(values) // width)] for i in range(width - 1)] + [values[-1]]
     low, high = min(values), max(values)
     if low == high:
         return Text("equity did not move", style="dim")
     bars = "".join(BLOCKS[(value - low) * (len(BLOCKS) - 1) // (high - low)] for value in points)
-    return Text.assemble((f"{low / 1e8:,.2f} ", "dim"), (bars, "cyan"), (f" {high / 1e8:,.2f}", "dim"))
+    return Text.assemble((f"low {low / 1e8:,.2f} ", "dim"), (bars, "cyan"), (f" high {high / 1e8:,.2f}", "dim"))
 
 
-def _phases(figures: Mapping[str, Any]) -> RenderableType:
-    columns = ("phase", "state", "equity", "trades", "per day", "win rate", "profit factor", "net", "fees", "funding")
+def _phases(figures: Mapping[str, Any], wide: bool) -> RenderableType:
+    if not figures["by_phase"]:
+        return Text("no phase plugin is installed or chosen: nothing could trade", style="yellow")
+    columns = ["phase", "state", "equity", "trades", "win rate", "profit factor", "net"]
+    if wide:
+        columns += ["fees", "funding", "per day"]
     drawn = table(*columns, right=columns[2:])
     for name, row in figures["by_phase"].items():
         factor = "–" if row["profit_factor"] is None else f"{row['profit_factor']:.2f}"
-        state = Text(row["state"] if not row["quarantined"] else f"{row['state']}, quarantined", style="" if row["state"] == "active" else "yellow")
-        drawn.add_row(
+        state = Text(row["state"] if not row["quarantined"] else "quarantined", style="" if row["state"] == "active" else "yellow")
+        cells = [
             name,
             state,
             f"{row['equity']:,.2f}",
             str(row["trades"]),
-            f"{row['trades_per_day'] or 0:.1f}",
             _percent(row["win_rate"]),
             factor,
             f"{row['net']:+,.2f}",
             f"{row['trade_fees']:,.2f}",
-            f"{row['trade_funding']:+,.2f}",
-        )
-    if not figures["by_phase"]:
-        return Text("no phase plugin is installed or chosen: nothing could trade", style="yellow")
-    return Padding(drawn, (0, 0, 0, 1))
+        ]
+        if wide:
+            cells += [f"{row['trade_fees']:,.2f}", f"{row['trade_funding']:+,.2f}", f"{row['trades_per_day'] or 0:.1f}"]
+        drawn.add_row(*cells)
+    return drawn
 
 
-def _trades(results: Results) -> RenderableType:
+def _trades(results: Results, wide: bool) -> RenderableType:
     known = {i.id: i for i in results.composition.tape.instruments}
     trips: Sequence[RoundTrip] = results.ledger.trips[-LAST_TRADES:]
-    drawn = table("closed", "phase", "side", "quantity", "entry", "exit", "net USDT", "why", right=("quantity", "entry", "exit", "net USDT"))
+    columns = ["closed", "side", "quantity", "entry", "exit", "net USDT"]
+    drawn = table(*columns, *(("phase", "why") if wide else ()), right=columns[2:])
     for trip in trips:
         instrument: Instrument = known[trip.instrument]
         tick = float(instrument.tick_size)
         digits = max(0, -int(instrument.tick_size.normalize().as_tuple().exponent))
         net = trip.net / 1e8
-        drawn.add_row(
-            utc(trip.exit_ns)[5:19],
-            trip.phase,
-            "long" if trip.max_lots > 0 else "short",
-            str(instrument.quantity(abs(trip.max_lots))),
-            f"{trip.average_entry * tick:,.{digits}f}",
-            f"{trip.average_exit * tick:,.{digits}f}",
-            Text(f"{net:+,.2f}", style="green" if net > 0 else "red"),
-            trip.tag,
-        )
+        prices = (f"{trip.average_entry * tick:,.{digits}f}", f"{trip.average_exit * tick:,.{digits}f}")
+        result = Text(f"{net:+,.2f}", style="green" if net > 0 else "red")
+        side, quantity = "long" if trip.max_lots > 0 else "short", str(instrument.quantity(abs(trip.max_lots)))
+        drawn.add_row(utc(trip.exit_ns)[5:19], side, quantity, *prices, result, *((trip.phase, trip.tag) if wide else ()))
     drawn.title = f"last {len(trips)} of {len(results.ledger.trips)} trades"
-    return Padding(drawn, (0, 0, 0, 1))
+    return drawn
 
 
 def _remarks(results: Results, figures: Mapping[str, Any], source: Mapping[str, Any]) -> list[Text]:
