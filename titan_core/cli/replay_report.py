@@ -103,7 +103,6 @@ def _phases(figures: Mapping[str, Any], wide: bool) -> RenderableType:
             _percent(row["win_rate"]),
             factor,
             f"{row['net']:+,.2f}",
-            f"{row['trade_fees']:,.2f}",
         ]
         if wide:
             cells += [f"{row['trade_fees']:,.2f}", f"{row['trade_funding']:+,.2f}", f"{row['trades_per_day'] or 0:.1f}"]
