@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from rich.console import Console
-
 import benchmarks
 from benchmarks import _harness as harness
 
@@ -33,7 +31,7 @@ def claims(out: Path) -> list[tuple[str, str, str, str]]:
 def main(argv: Sequence[str]) -> int:
     """List the claims, or run one benchmark. Returns its exit code, 2 for an unknown name."""
     if not argv or argv[0] in ("-h", "--help"):
-        Console(highlight=False).print(harness.table("Claims", ("measured by", "claim", ">bar", "last measured here"), claims(harness.OUT)))
+        harness.stdout_console().print(harness.table("Claims", ("measured by", "claim", ">bar", ">last measured here"), claims(harness.OUT)))
         return 0
     known = commands()
     if argv[0] not in known:

@@ -1,5 +1,6 @@
 """What the benchmarks share: claims and their verdicts, the peers' own environment, workers that run in it, timing, tables and JSON."""
 
+import gc
 import json
 import os
 import platform
@@ -7,8 +8,8 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -27,7 +28,11 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 
 
-class PeerUnavailable(TitanError):
+class NotMeasured(TitanError):
+    """Something cannot be measured here; the rest stands without it."""
+
+
+class PeerUnavailable(NotMeasured):
     """A peer cannot be installed or does not run here; the rest of the comparison stands without it."""
 
 
@@ -105,6 +110,20 @@ def machine_line(found: Mapping[str, Any]) -> str:
     return f"{found['cores']} cores, {found['cpu']}, {found['system']}, Python {found['python']}, load {found['load_1m']}"
 
 
+def memory() -> dict[str, float]:
+    """Return the largest resident memory of this process so far, and what is resident now: private, and pages of mapped files; in GB.
+
+    Linux hands `ru_maxrss` down from the process that started this one, so it is taken only where there is nothing better.
+    """
+    fields = {"VmHWM": "peak_gb", "RssAnon": "private_gb", "RssFile": "file_pages_gb"}
+    with suppress(OSError):
+        lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines()]
+        return {fields[line[0][:-1]]: int(line[1]) * 1024 / 1e9 for line in lines if line[0][:-1] in fields}
+    import resource
+
+    return {"peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9}
+
+
 def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Write a record in one step, so that a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,10 +142,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> Table:
-    """Lay out rows; columns whose head starts with '>' are numbers and stand to the right."""
+    """Lay out rows; columns whose head starts with '>' are numbers: they stand to the right and are never broken."""
     out = Table(title=title, caption=caption or None, title_justify="left", caption_justify="left")
-    for number, name in enumerate(head):
-        out.add_column(name.lstrip(">"), justify="right" if name.startswith(">") else "left", overflow="fold", no_wrap=number == 0)
+    for name in head:
+        number = name.startswith(">")
+        out.add_column(name.lstrip(">"), justify="right" if number else "left", overflow="fold", no_wrap=number)
     for row in rows:
         out.add_row(*row)
     return out
@@ -134,7 +154,12 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], captio
 
 def verdict_table(verdicts: Iterable[Verdict]) -> Table:
     """Lay out bars and what was measured."""
-    return table("Bars", ("claim", ">bar", "measured"), [(verdict.bar.text, verdict.bar.wanted, verdict.words) for verdict in verdicts])
+    return table("Bars", ("claim", ">bar", ">measured"), [(verdict.bar.text, verdict.bar.wanted, verdict.words) for verdict in verdicts])
+
+
+def stdout_console() -> Console:
+    """Where tables go: as wide as the terminal, or 120 columns into a file."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def stderr_console() -> Console:
@@ -143,6 +168,17 @@ def stderr_console() -> Console:
 
 
 # -- timing -------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def settled() -> Iterator[None]:
+    """Spare the collector what has been prepared: millions of objects that it would go through again and again while something is timed."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def repeat_briefly(run: Callable[[], T], least_s: float = 0.2, most: int = 20) -> list[T]:
@@ -165,7 +201,7 @@ def interleave(runs: Mapping[str, Callable[[], list[T]]], repetitions: int, say:
         for name in list(results):
             try:
                 results[name] += runs[name]()
-            except PeerUnavailable as error:
+            except NotMeasured as error:
                 failures[name] = str(error)
                 del results[name]
     return results, failures

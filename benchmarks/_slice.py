@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,17 @@ from numpy.typing import NDArray
 from benchmarks.level_rule import MIN_STEP_NS, MarketSlice
 from titan_core.errors import UsageError
 from titan_core.model.enums import StreamKind
+from titan_core.model.instrument import Instrument
 from titan_core.model.units import S
-from titan_core.tape.columns import Columns
+from titan_core.tape.columns import Columns, strictly_increasing
 from titan_core.tape.generate import generate
+from titan_core.tape.tape import StreamKey
 
 I32, I64 = np.int32, np.int64
 FIRST_NS = 1_704_067_200 * S
 TICKS_PER_DAY = 7_000_000
 """A busy market, all streams of a spot and perpetual pair together."""
+Market = tuple[tuple[Instrument, ...], Mapping[StreamKey, Columns]]
 SLOWED = 4.4
 """The recording is a busy hour; slowed by this it has the density of an average one."""
 RECORDING = Path(__file__).resolve().parents[2] / "shared" / "market" / "raw_ws" / "binance_usdm_btcusdt_20240808.gz"
@@ -49,10 +54,34 @@ def slice_of(quotes: Columns, trades: Columns, ticks: int, source: str) -> Marke
     return MarketSlice(quote_columns, cut(trades, ("price", "signed_lots"), of_trades, len(quotes["ts"])), source=source)
 
 
+@lru_cache(maxsize=1)
+def generated_market(days: int, seed: int, ticks_per_day: int) -> Market:
+    """Generate a market, or return the one that was generated last; its columns are not to be written to."""
+    return generate(days, seed, ticks_per_day=ticks_per_day)
+
+
+def unique_times(raw: Mapping[StreamKey, Columns]) -> dict[StreamKey, Columns]:
+    """Return the streams with times that are unique over all of them, as a receiving process makes them."""
+    keys = list(raw)
+    ts = np.concatenate([np.asarray(raw[key]["ts"], I64) for key in keys])
+    order = np.argsort(ts, kind="stable")
+    ts[order] = strictly_increasing(ts[order])
+    cuts = np.cumsum([len(raw[key]["ts"]) for key in keys])[:-1]
+    return {key: {**raw[key], "ts": part} for key, part in zip(keys, np.split(ts, cuts), strict=True)}
+
+
+def first_ticks(raw: Mapping[StreamKey, Columns], ticks: int) -> dict[StreamKey, Columns]:
+    """Return the first `ticks` rows of all streams together; their times must be unique."""
+    ts = np.concatenate([np.asarray(columns["ts"], I64) for columns in raw.values()])
+    last = np.partition(ts, ticks - 1)[ticks - 1] if ticks < len(ts) else ts.max()
+    ends = {key: int(np.searchsorted(columns["ts"], last, "right")) for key, columns in raw.items()}
+    return {key: {name: column[: ends[key]] for name, column in columns.items()} for key, columns in raw.items()}
+
+
 def generated_slice(ticks: int, seed: int = 1, ticks_per_day: int = TICKS_PER_DAY) -> MarketSlice:
     """Take the first quotes and prints of the perpetual of a generated market. Raises UsageError where an argument is out of range."""
     days = max(1, -(-2 * ticks // ticks_per_day))
-    instruments, streams = generate(days, seed, ticks_per_day=ticks_per_day)
+    instruments, streams = generated_market(days, seed, ticks_per_day)
     perp = next(instrument.id for instrument in instruments if instrument.is_perp)
     source = f"generated, seed {seed}, {ticks_per_day / 1e6:g}M ticks a day"
     return slice_of(streams[perp, StreamKind.QUOTE], streams[perp, StreamKind.TRADE], ticks, source)

@@ -20,6 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import _harness as harness
+from benchmarks._slice import generated_market, unique_times
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent
@@ -29,8 +30,6 @@ from titan_core.errors import TitanError, UsageError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import MIN, MONEY_PER_USDT, D, H, S
 from titan_core.ports import Strategy
-from titan_core.tape.columns import strictly_increasing
-from titan_core.tape.generate import generate
 from titan_core.tape.tape import build_tape
 
 COMMAND = "python -m benchmarks per_event"
@@ -61,14 +60,8 @@ class Idle(Strategy):
 
 def market(ticks: int, seed: int) -> tuple[Layout, list[Event]]:
     """Generate a day and make its times unique, as a receiving process does. Basis events are left out: they are not fed."""
-    instruments, raw = generate(1, seed, ticks_per_day=ticks)
-    keys = list(raw)
-    ts = np.concatenate([np.asarray(raw[key]["ts"], np.int64) for key in keys])
-    order = np.argsort(ts, kind="stable")
-    ts[order] = strictly_increasing(ts[order])
-    cuts = np.cumsum([len(raw[key]["ts"]) for key in keys])[:-1]
-    unique = {key: {**raw[key], "ts": part} for key, part in zip(keys, np.split(ts, cuts), strict=True)}
-    tape = build_tape(instruments, unique)
+    instruments, raw = generated_market(1, seed, ticks)
+    tape = build_tape(instruments, unique_times(raw))
     layout = Layout.of(tape)
     fed = [kind is not StreamKind.BASIS for _, kind in layout.keys]
     return layout, [(ts, rank, values) for ts, rank, _, values in stream_events(tape, layout) if fed[rank]]
@@ -199,7 +192,7 @@ def main(argv: Sequence[str]) -> int:
     if given.json:
         print(json.dumps(record, indent=2))
     else:
-        show(record, Console(highlight=False))
+        show(record, harness.stdout_console())
     return 0 if record["ok"] else 1
 
 

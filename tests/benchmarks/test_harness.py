@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as command
+from benchmarks import _compare as compare
 from benchmarks import _harness as harness
 from benchmarks import replay
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Verdict, Worker
@@ -111,25 +112,25 @@ def test_spacing_keeps_the_order_and_moves_nothing_back(times: list[int]) -> Non
 def test_agreement_tells_a_print_price_from_a_wrong_one() -> None:
     reference = python_loop(TickLists.of(STORY), RULE)
 
-    def with_fill(number: int, **changes: Any) -> replay.Agreement:
+    def with_fill(number: int, **changes: Any) -> compare.Agreement:
         fills = tuple(evolve(fill, **changes) if place == number else fill for place, fill in enumerate(reference.fills))
-        return replay.agreement(evolve(reference, fills=fills), reference, STORY)
+        return compare.agreement(evolve(reference, fills=fills), reference, STORY)
 
-    assert replay.agreement(reference, reference, STORY) == replay.Agreement(True, 4, 0, 0)
-    assert with_fill(0, price=106.0) == replay.Agreement(True, 3, 1, 0)
-    assert with_fill(0, price=107.0) == replay.Agreement(True, 3, 0, 1)
+    assert compare.agreement(reference, reference, STORY) == compare.Agreement(True, 4, 0, 0)
+    assert with_fill(0, price=106.0) == compare.Agreement(True, 3, 1, 0)
+    assert with_fill(0, price=107.0) == compare.Agreement(True, 3, 0, 1)
     assert not with_fill(0, price=107.0).sound
     assert not with_fill(1, signed_lots=-1).sound
     assert with_fill(1, ts_ns=reference.fills[1].ts_ns + 1).sound
     assert not with_fill(1, ts_ns=reference.fills[1].ts_ns + MIN_STEP_NS).sound
-    assert not replay.agreement(evolve(reference, fires=4), reference, STORY).sound
-    assert not replay.agreement(evolve(reference, fills=reference.fills[:-1]), reference, STORY).sound
+    assert not compare.agreement(evolve(reference, fires=4), reference, STORY).sound
+    assert not compare.agreement(evolve(reference, fills=reference.fills[:-1]), reference, STORY).sound
 
 
 def test_a_print_explains_no_price_once_a_quote_has_come() -> None:
     after_quote = LevelFill(START + 15 * S, 1, 101)
-    assert replay._print_after_quote(after_quote, STORY) is None
-    assert replay._print_after_quote(evolve(after_quote, ts_ns=START + 14 * S), STORY) == 101
+    assert compare._print_after_quote(after_quote, STORY) is None
+    assert compare._print_after_quote(evolve(after_quote, ts_ns=START + 14 * S), STORY) == 101
 
 
 def test_bars_are_judged_by_their_own_direction() -> None:
@@ -223,17 +224,34 @@ def test_a_peer_is_installed_once_and_one_that_cannot_be_is_named(tmp_path: Path
 
 
 def test_replay_runs_without_peers_and_names_what_it_did_not_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    call = ["replay", "--ticks", "40000", "--ticks-per-day", str(THIN), "--fires", "10", "--repetitions", "1"]
+    call = ["replay", "--only", "level", "--ticks", "40000", "--ticks-per-day", str(THIN), "--fires", "10", "--repetitions", "1"]
     call += ["--without", "hftbacktest", "--without", "nautilus_trader"]
     code = command.main([*call, "--out", str(tmp_path), "--json"])
     record = json.loads(capsys.readouterr().out)
     assert record == harness.read_json(tmp_path / "replay.json")
-    engines = {engine["engine"]: engine for engine in record["engines"]}
-    assert {"python loop", "python handlers"} <= set(engines)
-    assert all(engine["sound"] and engine["fires"] >= 10 for engine in engines.values())
-    unmeasured = {bar["text"] for bar in record["bars"] if bar["measured"] is None}
-    assert {"replay over hftbacktest, level rule", "replay over nautilus_trader, level rule"} <= unmeasured
+    engines = {engine["engine"]: engine for engine in record["level"]["engines"]}
+    assert set(engines) == {"titan", "titan per event", "python loop", "python handlers"}
+    assert all(engine["agrees"] == "all" and engine["fires"] >= 10 for engine in engines.values())
+    measured = {bar["text"] for bar in record["bars"] if bar["measured"] is not None}
+    assert measured == {"replay over titan per event, level rule"}
     assert code == (0 if record["ok"] else 1)
+    replay.show(record, harness.stdout_console())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "titan per event: the yardstick in plain Python" in shown
+    assert "judged by no bar" in shown
+
+
+def test_the_break_even_is_where_a_replay_that_costs_its_fires_is_as_fast() -> None:
+    engines: list[dict[str, Any]] = [
+        {"engine": "titan", "ticks": 2_000_000, "fires": 100, "ticks_per_s": 400e6},
+        {"engine": "other", "ticks": 2_000_000, "fires": 100, "ticks_per_s": 10e6},
+    ]
+    compare.compare(engines)
+    titan, other = engines
+    assert titan["titan_is_times"] is None
+    assert other["titan_is_times"] == 40
+    # 50 us a fire; 1M ticks take the other 100 ms
+    assert other["even_at_fires_per_m_ticks"] == 100e-3 / 50e-6
 
 
 def test_a_wrong_call_is_answered_with_the_names_there_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -249,3 +267,4 @@ def test_the_list_shows_what_was_last_measured(tmp_path: Path) -> None:
     rows = {claim: measured for _, claim, _, measured in command.claims(tmp_path)}
     assert rows[first.text] == "24 x, met"
     assert rows[replay.BARS[1].text] == "not measured"
+    assert len(rows) == len({bar.text for module in command.commands().values() for bar in module.BARS})
