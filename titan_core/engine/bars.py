@@ -25,12 +25,15 @@ WORD = (1 << 64) - 1
 class BarTable:
     """All bars of one timeframe over a tape. Bar i spans [(base + i) × timeframe, (base + i + 1) × timeframe)."""
 
-    def __init__(self, tape: Tape, trades: Stream, timeframe_ns: int) -> None:
-        """Build from the stored minute bars where the timeframe is a whole number of minutes, else from the trades."""
+    def __init__(self, tape: Tape, trades: Stream, timeframe_ns: int, traded: NDArray[Any]) -> None:
+        """Build from the stored minute bars where the timeframe is a whole number of minutes, else from the trades.
+
+        `traded` lists the stored minutes that hold a trade.
+        """
         columns: Mapping[str, NDArray[Any]] = trades.columns
         if timeframe_ns % MIN == 0:
             minutes = {name: columns[f"bar_{name}"] for name in ("o", "h", "l", "c", "volume", "delta")}
-            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN, columns["ts"])
+            self.base, built = _aggregate(int(columns["bar_base"][0]), minutes, timeframe_ns // MIN, traded)
         else:
             raw = dense_bars(columns["ts"], columns["price"], columns["signed_lots"], timeframe_ns)
             self.base = int(raw["bar_base"][0])
@@ -71,16 +74,22 @@ class BarTable:
         return known
 
 
-def _aggregate(base: int, minutes: dict[str, Any], length: int, ts: NDArray[Any]) -> tuple[int, dict[str, NDArray[Any]]]:
-    """Join minute bars into bars of `length` minutes. `ts` are the times of the trades.
+def traded_minutes(trades: Stream) -> NDArray[Any]:
+    """Return which of the stored minute bars hold a trade."""
+    columns: Mapping[str, NDArray[Any]] = trades.columns
+    edges = (int(columns["bar_base"][0]) + np.arange(len(columns["bar_o"]) + 1)) * MIN
+    rows = np.searchsorted(columns["ts"], edges)
+    return np.flatnonzero(rows[1:] > rows[:-1])
+
+
+def _aggregate(base: int, minutes: dict[str, Any], length: int, traded: NDArray[Any]) -> tuple[int, dict[str, NDArray[Any]]]:
+    """Join minute bars into bars of `length` minutes.
 
     Only minutes with trades count: the close that a minute without any repeats is no price of the longer bar, unless that has no trades either.
     """
     count = len(minutes["o"])
     if length == 1 or count == 0:
         return base // length, minutes
-    rows = np.searchsorted(ts, (base + np.arange(count + 1)) * MIN)
-    traded = np.flatnonzero(rows[1:] > rows[:-1])
     group = (base + traded) // length
     starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
     ends = np.r_[starts[1:], len(traded)] - 1
@@ -183,6 +192,7 @@ class BarCache:
         """Start empty."""
         self._tape = tape
         self._tables: dict[tuple[int, int], BarTable] = {}
+        self._traded: dict[int, NDArray[Any]] = {}
 
     def table(self, k: int, timeframe_ns: int) -> BarTable | None:
         """Return the bars of instrument k, or None where it has no trades."""
@@ -191,5 +201,7 @@ class BarCache:
             trades = self._tape.stream(self._tape.instruments[k].id, StreamKind.TRADE)
             if trades is None:
                 return None
-            known = self._tables[k, timeframe_ns] = BarTable(self._tape, trades, timeframe_ns)
+            if k not in self._traded:
+                self._traded[k] = traded_minutes(trades)
+            known = self._tables[k, timeframe_ns] = BarTable(self._tape, trades, timeframe_ns, self._traded[k])
         return known

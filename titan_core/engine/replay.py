@@ -85,6 +85,7 @@ class Replay(Engine):
         self._found = view(self._found_array)
         self._terms_array = bounds.empty_terms(2)
         self._terms = view(self._terms_array)
+        self._trade_ranks = [self.layout.rank(k, StreamKind.TRADE) for k in range(len(self.layout.instruments))]
         self._addresses = [d.ctypes.data for d in self._d]
 
     # -- where we are ---------------------------------------------------------------------------------------------
@@ -350,7 +351,8 @@ class Replay(Engine):
         return self._ts[rank][row] if row >= 0 else None
 
     def _trades(self, k: int) -> int:
-        return self.layout.require(k, StreamKind.TRADE)
+        rank = self._trade_ranks[k]
+        return rank if rank != NO_STREAM else self.layout.require(k, StreamKind.TRADE)
 
     def cvd(self, k: int, window_ns: int) -> int:
         """Signed lots over (now - window, now]."""
