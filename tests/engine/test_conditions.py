@@ -87,6 +87,20 @@ def test_a_disarmed_condition_can_be_armed_again(form):
     assert script.hits == [(100, "new")]
 
 
+def test_a_disarmed_condition_can_be_given_another_level_and_armed_again(form):
+    script = Script({})
+
+    def start(m):
+        condition = m.arm(m.perp.above(1000), script.hit)
+        m.disarm(condition)
+        condition.level = 1010
+        m.arm(condition, script.hit)
+
+    script.on_start = start
+    run(form, Events().quote(0, 1000, 1001).trade(100, 1005).trade(200, 1010), script)
+    assert script.hits == [(200, None)]
+
+
 def test_many_levels_of_one_price_all_fire(form):
     events = Events().quote(0, 1000, 1001).trade(110, 1004).trade(120, 1005)
     assert hits(form, events, *[lambda m: m.perp.above(1005)] * 9, *[lambda m: m.perp.above(1006)] * 9) == [(120, i) for i in range(9)]

@@ -249,6 +249,27 @@ def test_bounds(seed):
                 assert (int(out[bounds.OUT_TERM]), int(out[bounds.OUT_ROW]), int(out[bounds.OUT_SUM])) == (expected[0], expected[1], expected[3])
 
 
+@pytest.mark.parametrize("weight", [1, -1])
+def test_a_bound_keeps_the_price_of_an_instrument_that_has_not_moved_yet(weight):
+    """The first instrument stands at 900 until its next quote, late, shows 1000; meanwhile the second moves by 10."""
+    ones = np.ones(70, np.int32)
+    raw = {}
+    for instrument, ts, bid in (
+        (PERP, T0 + np.r_[0, 5_000 + np.arange(69)], np.r_[900, np.full(69, 1000)]),
+        (OTHER, T0 + np.r_[1, 2_000 + np.arange(69)], np.r_[1000, np.full(69, 1000 - 10 * weight)]),
+    ):
+        raw[instrument.id, StreamKind.QUOTE] = {"ts": ts, "bid": bid.astype(np.int32), "ask": bid.astype(np.int32), "bid_lots": ones, "ask_lots": ones}
+    tape = build_tape((PERP, OTHER), raw)
+    descriptors = [scan.descriptor(tape.stream(i.id, StreamKind.QUOTE)) for i in (PERP, OTHER)]
+    terms, out = bounds.empty_terms(2), np.zeros(4, np.int64)
+    for k, value in ((0, 1_800), (1, 2_000)):
+        terms[k * bounds.TERM_SIZE : (k + 1) * bounds.TERM_SIZE] = (descriptors[k].ctypes.data, 2, weight, value, 1, 70)
+    # sums of doubled mids: 3800 × weight now; 1800 + 1980 at 2,000 (or −1800 − 2020); once the first has moved 3980 (or −4020)
+    low, high = (3_780, 1 << 40) if weight > 0 else (-(1 << 40), -3_820)
+    assert bounds.bound_scan(terms, 2, 0, low, high, -NEVER, 0, 0, out)
+    assert (out[bounds.OUT_TERM], out[bounds.OUT_ROW], out[bounds.OUT_SUM]) == (1, 1, 3_780 if weight > 0 else -3_820)
+
+
 @pytest.mark.parametrize("weight", [1, -2])
 def test_a_bound_over_streams_of_three_levels_of_blocks(weight):
     streams, mids = price_streams(3, (600_000, 1))

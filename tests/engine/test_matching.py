@@ -1,5 +1,6 @@
 """What becomes of orders, in examples small enough to work out by hand. Every example runs in every form of the engine."""
 
+import attrs
 import pytest
 
 from tests.engine.tiny import CASH, FORMS, OTHER, PERP, SPOT, T0, UNIT, Events, Script, fills, run
@@ -144,6 +145,9 @@ def test_post_only_is_rejected_where_it_would_take_and_rests_where_it_would_not(
     assert fills(run(form, events, script)) == [] and script.log == [("closed", 110, "rejected", 5)]
     script = Script({100: entry(5, limit=1000, post_only=True)})
     assert fills(run(form, events, script)) == [(200, 1, 1000, "maker")]
+    script = Script({100: entry(-5, limit=1000, post_only=True), 110: entry(-5, limit=1001, post_only=True)})
+    run(form, events, script)
+    assert script.log == [("closed", 110, "rejected", 5)]
 
 
 @pytest.mark.parametrize(
@@ -361,12 +365,15 @@ def test_funding_is_booked_before_strategies_hear_of_it(form):
     assert seen == [1, 2, 3]
 
 
-def test_fees_are_rounded_up_and_rebates_towards_zero():
-    import attrs
-
+def test_fees_are_rounded_up_and_rebates_towards_zero(form):
     # 333 ppm of 1 × 1001 × 10,000 = 3,333.33: we pay 3,334; a rebate of 333 ppm brings 3,333
     assert attrs.evolve(PERP, taker_fee_ppm=333).fee(1, 1001, maker=False) == 3_334
     assert attrs.evolve(PERP, maker_fee_ppm=-333).fee(1, 1001, maker=True) == -3_333
+    venue = attrs.evolve(PERP, taker_fee_ppm=333, maker_fee_ppm=-333)
+    events = Events(venue).quote(0, 1000, 1001, 0, 10).trade(200, 1001, 50).trade(300, 1000)
+    engine = run(form, events, Script({100: entry(1), 150: lambda m: m.exit(m.perp, limit=1001)}))
+    assert [(f.fee, f.liquidity.value) for f in engine.record.fills] == [(3_334, "taker"), (-3_333, "maker")]
+    assert (engine.account.fees, engine.account.cash) == (1, CASH - 1)
 
 
 def test_a_round_trip_costs_its_spread_and_its_fees_and_nothing_else(form):

@@ -73,7 +73,7 @@ def suite(file: str) -> list[str]:
     elif file in SHARED:
         tests, chosen = ["test_matching", "test_conditions", "test_desk", "test_lookups"], "reference or rounded or whole or without"
     elif file in PER_EVENT:
-        tests, chosen = [*tests, "test_runs", "test_edges"], "(per-event or forgotten or look_back or silence) and not replay"
+        tests, chosen = ["test_history", *tests, "test_runs", "test_edges"], "(history or per-event or forgotten or look_back or silence) and not replay"
     else:
         tests, chosen = [*tests, "test_edges"], "replay or blocks"
     return [*(f"tests/engine/{name}.py" for name in tests), "-k", chosen]
