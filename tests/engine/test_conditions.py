@@ -91,14 +91,15 @@ def test_a_disarmed_condition_can_be_given_another_level_and_armed_again(form):
     script = Script({})
 
     def start(m):
-        condition = m.arm(m.perp.above(1000), script.hit)
+        m.arm(m.perp.above(1001), script.hit, "nearer")
+        condition = m.arm(m.perp.above(1005), script.hit)
         m.disarm(condition)
         condition.level = 1010
-        m.arm(condition, script.hit)
+        m.arm(condition, script.hit, "again")
 
     script.on_start = start
-    run(form, Events().quote(0, 1000, 1001).trade(100, 1005).trade(200, 1010), script)
-    assert script.hits == [(200, None)]
+    run(form, Events().quote(0, 1000, 1001).trade(100, 1005).trade(110, 1009).trade(200, 1010), script)
+    assert script.hits == [(100, "nearer"), (200, "again")]
 
 
 def test_many_levels_of_one_price_all_fire(form):

@@ -119,11 +119,9 @@ def test_what_is_old_is_forgotten_by_whole_segments_and_never_what_a_bar_needs()
     history.minutes.roll(newest)
     assert table(history.minutes) == plain_bars(rows, MIN, newest)
     # a bar that lasts longer than what is kept holds on to its trades
-    history = TradeHistory(S, 64)
-    for row in rows[:1_000]:
-        history.append(*row)
-    history.minutes.roll(rows[999][0])
-    assert table(history.minutes) == plain_bars(rows[:1_000], MIN, rows[999][0])
+    history, rows = grown(2, 2_000, 64, history_ns=S, step=S // 10)
+    history.minutes.roll(rows[-1][0])
+    assert table(history.minutes) == plain_bars(rows, MIN, rows[-1][0])
 
 
 def test_sums_beyond_64_bits_are_exact_over_any_window_that_fits():

@@ -65,14 +65,13 @@ def test_a_single_row_at_the_edge_of_a_block_is_found():
     """Every other price is the same, so a search that steps over one row too many misses it, and one that stops a row early answers wrongly."""
     n = LARGE
     edges = [0, 1, 63, 64, 65, 127, 128, 4_095, 4_096, 4_097, 8_191, 8_192, 262_143, 262_144, 262_145, 524_287, 524_288, n - 1]
-    for spike in edges:
+    for spike, up in ((row, up) for row in edges for up in (True, False)):
         price = np.full(n, 1000, np.int32)
-        price[spike] = 1000 + (1 if spike % 2 else -1) * 100
+        price[spike] = 1100 if up else 900
         quote = {"ts": np.array([T0]), "bid": np.int32([1]), "ask": np.int32([2]), "bid_lots": np.int32([1]), "ask_lots": np.int32([1])}
         trade = {"ts": T0 + np.arange(n), "price": price, "signed_lots": np.ones(n, np.int32)}
         stream = build_tape((PERP,), {(PERP.id, StreamKind.TRADE): trade, (PERP.id, StreamKind.QUOTE): quote}).stream(PERP.id, StreamKind.TRADE)
         d = scan.descriptor(stream)
-        up = spike % 2 == 1
         search, level = (scan.first_ge, 1100) if up else (scan.first_le, 900)
         for start in (0, 1, 64, 4_096, 262_144, spike):
             for end in (spike, spike + 1, n):
@@ -249,25 +248,23 @@ def test_bounds(seed):
                 assert (int(out[bounds.OUT_TERM]), int(out[bounds.OUT_ROW]), int(out[bounds.OUT_SUM])) == (expected[0], expected[1], expected[3])
 
 
-@pytest.mark.parametrize("weight", [1, -1])
-def test_a_bound_keeps_the_price_of_an_instrument_that_has_not_moved_yet(weight):
-    """The first instrument stands at 900 until its next quote, late, shows 1000; meanwhile the second moves by 10."""
-    ones = np.ones(70, np.int32)
+def test_a_bound_keeps_the_price_of_an_instrument_that_has_not_moved_yet():
+    """The first instrument has stood at 900 until the end of a block and is quoted at 1000 much later; meanwhile the second falls from 1000 to 990."""
+    ones, last = np.ones(70, np.int32), np.arange(70) >= 64
     raw = {}
-    for instrument, ts, bid in (
-        (PERP, T0 + np.r_[0, 5_000 + np.arange(69)], np.r_[900, np.full(69, 1000)]),
-        (OTHER, T0 + np.r_[1, 2_000 + np.arange(69)], np.r_[1000, np.full(69, 1000 - 10 * weight)]),
-    ):
-        raw[instrument.id, StreamKind.QUOTE] = {"ts": ts, "bid": bid.astype(np.int32), "ask": bid.astype(np.int32), "bid_lots": ones, "ask_lots": ones}
+    for instrument, late, before, after in ((PERP, 5_000, 900, 1000), (OTHER, 2_000, 1000, 990)):
+        price = np.where(last, after, before).astype(np.int32)
+        raw[instrument.id, StreamKind.QUOTE] = {"ts": T0 + np.arange(70) + last * late, "bid": price, "ask": price, "bid_lots": ones, "ask_lots": ones}
     tape = build_tape((PERP, OTHER), raw)
     descriptors = [scan.descriptor(tape.stream(i.id, StreamKind.QUOTE)) for i in (PERP, OTHER)]
-    terms, out = bounds.empty_terms(2), np.zeros(4, np.int64)
-    for k, value in ((0, 1_800), (1, 2_000)):
-        terms[k * bounds.TERM_SIZE : (k + 1) * bounds.TERM_SIZE] = (descriptors[k].ctypes.data, 2, weight, value, 1, 70)
-    # sums of doubled mids: 3800 × weight now; 1800 + 1980 at 2,000 (or −1800 − 2020); once the first has moved 3980 (or −4020)
-    low, high = (3_780, 1 << 40) if weight > 0 else (-(1 << 40), -3_820)
-    assert bounds.bound_scan(terms, 2, 0, low, high, -NEVER, 0, 0, out)
-    assert (out[bounds.OUT_TERM], out[bounds.OUT_ROW], out[bounds.OUT_SUM]) == (1, 1, 3_780 if weight > 0 else -3_820)
+    for sign in (1, -1):
+        terms, out = bounds.empty_terms(2), np.zeros(4, np.int64)
+        for k, value in ((0, 1_800), (1, 2_000)):
+            terms[k * bounds.TERM_SIZE : (k + 1) * bounds.TERM_SIZE] = (descriptors[k].ctypes.data, 2, sign, value, 64, 70)
+        # doubled mids: 1800 + 2000 now, 1800 + 1980 when the second has fallen, 2000 + 1980 in the end
+        low, high = (3_780, 1 << 40) if sign > 0 else (-(1 << 40), -3_780)
+        assert bounds.bound_scan(terms, 2, 0, low, high, -NEVER, 0, 0, out)
+        assert (out[bounds.OUT_TERM], out[bounds.OUT_ROW], out[bounds.OUT_SUM]) == (1, 64, sign * 3_780)
 
 
 @pytest.mark.parametrize("weight", [1, -2])
