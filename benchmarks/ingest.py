@@ -1,9 +1,9 @@
 """What it costs to read a Binance recording: Titan's importer and cryptofeed's message handlers on the same messages, in turn and again.
 
-Both parse every message, check the sequence of the depth messages and keep the book; cryptofeed makes objects of Decimals and calls an empty callback
-for each, Titan makes exact integer columns and a row of the ten best levels after each depth message. Titan's time covers reading the (unpacked) file,
-hashing it, taking the lines apart, reading, checking and putting everything on the grid; cryptofeed's covers its handlers alone, on lines that are
-ready in memory. Unpacking is left out for both, loading and compiling happen before. Rates are messages per second of process CPU time, medians.
+Both start from messages in memory, parse every one, check the sequence of the depth messages and keep the book. cryptofeed makes objects of Decimals and
+calls an empty callback for each; Titan makes exact integer columns, with a row of the ten best levels after each depth message, checks them and puts them
+on the grid. Loading and compiling happen before. "titan, whole file" is the same from the unpacked file on: telling what it is, reading, hashing.
+Rates are messages per second of process CPU time, medians over all runs.
 """
 
 import argparse
@@ -12,10 +12,10 @@ import gzip
 import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -27,13 +27,16 @@ from benchmarks import _harness as harness
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Say, Verdict, Worker
 from titan_core.errors import TapeError, TitanError, UsageError
 from titan_core.model.ids import VenueId
-from titan_core.tape.importers.binance import import_binance_ws
+from titan_core.tape.faults import FaultLog
+from titan_core.tape.importers.binance import import_binance_ws, read_recording
+from titan_core.tape.importers.detect import Layout
 from titan_core.tape.importers.fast import warm_up
-from titan_core.tape.importers.target import Target
+from titan_core.tape.importers.lines import Block, Recording
+from titan_core.tape.importers.target import ImportResult, Target
 
 COMMAND = "python -m benchmarks ingest"
 PEER = "cryptofeed"
-TITAN, PLAIN = "titan", "titan, not compiled"
+TITAN, WHOLE, PLAIN = "titan", "titan, whole file", "titan, not compiled"
 BARS = (Bar("ingest over cryptofeed's message_handler", 4),)
 REQUIREMENTS = ("cryptofeed==2.4.1",)
 SCRIPT = Path(__file__).resolve().parent / "peers" / "cryptofeed_ingest.py"
@@ -73,16 +76,53 @@ def unpack(folder: Path, out: Path) -> dict[str, Path]:
     return unpacked
 
 
-def run_titan(files: Mapping[str, Path], compiled: bool) -> list[Result]:
+class InMemory(Recording):
+    """A recording whose text is in memory already, in blocks of the size in which files are read."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks that were prepared."""
+        for block in self.prepared:
+            yield Block(block.first, block.data)
+            self.line_count = block.first + block.count - 1
+
+    @property
+    def prepared(self) -> list[Block]:
+        """The blocks of this file, read once."""
+        return read_blocks(self.path)
+
+
+@cache
+def read_blocks(path: Path) -> list[Block]:
+    """Read a file's blocks and count their lines."""
+    blocks = list(Recording(path, FaultLog(path.name)).blocks())
+    return [block for block in blocks if block.count]
+
+
+def target(market: str) -> Target:
+    """Return the instrument of a recording."""
+    return Target(venue=VenueId(f"binance-{market}"), symbol="BTCUSDT")
+
+
+def from_memory(files: Mapping[str, Path], compiled: bool) -> list[ImportResult]:
+    """Import both recordings from memory."""
+    return [read_recording(InMemory(path, FaultLog(path.name)), target(market), Layout.STAMPED, compiled) for market, path in files.items()]
+
+
+def from_files(files: Mapping[str, Path]) -> list[ImportResult]:
+    """Import both recordings from their files."""
+    return [import_binance_ws(path, target(market), compiled=True) for market, path in files.items()]
+
+
+def run_titan(imports: Callable[[], list[ImportResult]]) -> list[Result]:
     """Import both recordings once. Raises TapeError where a message is not accounted for."""
     gc.collect()
     wall, cpu = perf_counter(), process_time()
-    results = {m: import_binance_ws(path, Target(venue=VenueId(f"binance-{m}"), symbol="BTCUSDT"), compiled=compiled) for m, path in files.items()}
+    results = imports()
     wall, cpu = perf_counter() - wall, process_time() - cpu
-    for market, result in results.items():
-        if result.source.messages != EXPECTED[market] or result.source.faults:
-            raise TapeError(f"{market}: counted {result.source.messages} with faults {result.source.faults}, the recording holds {EXPECTED[market]}")
-    return [Result(sum(result.source.lines for result in results.values()), wall, cpu)]
+    for expected, result in zip(EXPECTED.values(), results, strict=True):
+        if result.source.messages != expected or result.source.faults:
+            raise TapeError(f"{result.source.file}: counted {result.source.messages} with faults {result.source.faults}, it holds {expected}")
+    return [Result(sum(result.source.lines for result in results), wall, cpu)]
 
 
 def run_peer(worker: Worker) -> list[Result]:
@@ -97,7 +137,11 @@ def measure(folder: Path, repetitions: int, peer: bool, out: Path, say: Say) -> 
     files = unpack(folder, out)
     if not warm_up():
         raise TapeError("numba is not installed, so there is no compiled form to measure; install titan-core with its dependencies")
-    runs: dict[str, Any] = {TITAN: lambda: run_titan(files, True), PLAIN: lambda: run_titan(files, False)}
+    runs: dict[str, Any] = {
+        TITAN: lambda: run_titan(lambda: from_memory(files, True)),
+        WHOLE: lambda: run_titan(lambda: from_files(files)),
+        PLAIN: lambda: run_titan(lambda: from_memory(files, False)),
+    }
     failures: dict[str, str] = {}
     versions: dict[str, str] = {}
     with ExitStack() as stack:
@@ -190,7 +234,7 @@ def main(argv: Sequence[str]) -> int:
     if given.json:
         print(json.dumps(record, indent=2))
     else:
-        show(record, Console(highlight=False))
+        show(record, Console(highlight=False, width=None if sys.stdout.isatty() else 110))
         say(f"written: {given.out / 'ingest.json'}")
     return 0 if record["ok"] else 1
 

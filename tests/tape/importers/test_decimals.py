@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, Trouble, read_joined, read_number, read_numbers, seconds_to_ns, times_to_ns
+from titan_core.tape.importers.decimals import (
+    PRICE_DECIMALS,
+    SIZE_DECIMALS,
+    Trouble,
+    is_time,
+    read_joined,
+    read_number,
+    read_numbers,
+    seconds_to_ns,
+    times_to_ns,
+)
+from titan_core.tape.importers.framing import is_stamp
 
 plain = st.from_regex(r"-?[0-9]{1,8}(\.[0-9]{1,8})?", fullmatch=True)
 anything = st.one_of(plain, st.from_regex(r"-?[0-9]{1,9}(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?", fullmatch=True), st.text("0123456789.-,_ x١", max_size=12))
@@ -89,3 +100,11 @@ def test_units_of_time_are_told_apart_by_size() -> None:
 )
 def test_decimal_seconds_are_exact(text: bytes, ns: int) -> None:
     assert seconds_to_ns(text) == ns
+
+
+@given(st.one_of(st.integers(1, 10**20), st.sampled_from([10**9, 5 * 10**9, 10**12, 5 * 10**12, 10**15, 5 * 10**15, 10**18, 5 * 10**18]).map(int)))
+def test_the_three_forms_of_telling_a_time_agree(value: int) -> None:
+    for number in (value, value - 1, value + 1):
+        converted = int(times_to_ns(np.array([min(number, 2**63 - 1)], np.int64))[0])
+        assert is_time(number) == is_stamp(str(number).encode()) == (converted > 0)
+        assert not is_stamp(b"0" + str(number).encode()) and not is_stamp(b"-" + str(number).encode())

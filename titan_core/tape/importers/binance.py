@@ -21,9 +21,9 @@ from titan_core.tape.importers.binance_rows import BinanceRows, Places
 from titan_core.tape.importers.decimals import Ints, is_time, times_to_ns
 from titan_core.tape.importers.depth import Differences
 from titan_core.tape.importers.detect import Detected, Format, Layout, detect
-from titan_core.tape.importers.fast import WORTH_BYTES, Scanned, load_kernels, scan_block
+from titan_core.tape.importers.fast import Scanned, Scanner, load_kernels
 from titan_core.tape.importers.framing import frame, is_stamp
-from titan_core.tape.importers.lines import Block, Progress, Recording, file_size, preview
+from titan_core.tape.importers.lines import Block, Progress, Recording, preview
 from titan_core.tape.importers.messages import Envelope, Whole
 from titan_core.tape.importers.rows import GapRows, Timeline
 from titan_core.tape.importers.sequence import check_ids
@@ -74,17 +74,22 @@ class BinanceRecording:
     unstamped: int = field(default=0, init=False)
     """Messages without a receive time."""
     _last_event: int = field(default=0, init=False)
+    _scanner: Scanner | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.rows.kernels is not None and self.layout is Layout.STAMPED:
+            self._scanner = Scanner(self.rows.kernels)
 
     def feed(self, block: Block) -> None:
         """Take the next lines."""
-        kernels = self.rows.kernels
-        if kernels is None or self.layout is not Layout.STAMPED:
+        if self._scanner is None:
             accepted, receive = np.zeros(block.count, np.bool_), np.zeros(block.count, np.int64)
             self._sort(enumerate(block.lines), block.first, accepted, receive)
             self._hand_on(_Lines.of(block.first, self.rows.timeline, accepted, receive), None)
             return
-        scanned = scan_block(kernels, block.data, block.count)
-        accepted, receive = scanned.kinds != kernels.ODD, scanned.receive
+        scanned = self._scanner.scan(block.data)
+        block.counted(len(scanned.kinds))
+        accepted, receive = scanned.kinds != self._scanner.kernels.ODD, scanned.receive
         odd = np.flatnonzero(~accepted).tolist()
         self._sort(((line, block.data[scanned.starts[line] : scanned.ends[line]]) for line in odd), block.first, accepted, receive)
         self._hand_on(_Lines.of(block.first, self.rows.timeline, accepted, receive), scanned)
@@ -276,18 +281,20 @@ def import_binance_ws(path: Path, target: Target, *, progress: Progress | None =
     Raises TapeError for a file of another protocol or market or without a message of the symbol.
     """
     found = detect(path)
-    usdm = target.venue == "binance-usdm"
     _check_market(path, target, found)
-    log = FaultLog(path.name)
-    recording = Recording(path, log, progress)
-    kernels = None if compiled is False else load_kernels(WORTH_BYTES if compiled else file_size(path))
-    state = BinanceRecording(target.symbol, found.layout, BinanceRows(usdm, log, Timeline(), GapRows(), kernels))
-    if found.layout is Layout.TRADES_CSV:
-        state.counts = read_trades_csv(path, target, recording, state.rows)
+    return read_recording(Recording(path, FaultLog(path.name), progress), target, found.layout, compiled)
+
+
+def read_recording(recording: Recording, target: Target, layout: Layout, compiled: bool | None = None) -> ImportResult:
+    """Read a recording that is known to be one of Binance. Raises TapeError where it has no message of the symbol."""
+    rows = BinanceRows(target.venue == "binance-usdm", recording.log, Timeline(), GapRows(), load_kernels(recording.path, compiled))
+    state = BinanceRecording(target.symbol, layout, rows)
+    if layout is Layout.TRADES_CSV:
+        state.counts = read_trades_csv(recording.path, target, recording, rows)
     else:
-        for block in [array_as_lines(path, recording)] if found.layout is Layout.ARRAY else recording.blocks():
+        for block in [array_as_lines(recording.path, recording)] if layout is Layout.ARRAY else recording.blocks():
             state.feed(block)
-    return _finish(path, target, state, recording)
+    return _finish(recording.path, target, state, recording)
 
 
 def _check_market(path: Path, target: Target, found: Detected) -> None:

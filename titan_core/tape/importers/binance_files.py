@@ -34,7 +34,7 @@ def array_as_lines(path: Path, recording: Recording) -> Block:
         recording.cut_off(f"the array ends in the middle: {preview(data[end:])}", len(elements) + 1)
     recording.line_count = len(elements)
     lines = [bytes(element).replace(b"\n", b" ").strip() for element in elements]
-    return Block(1, len(lines), b"\n".join(lines) + b"\n")
+    return Block(1, b"\n".join(lines) + b"\n")
 
 
 def read_trades_csv(path: Path, target: Target, recording: Recording, rows: BinanceRows) -> dict[str, int]:

@@ -33,6 +33,15 @@ class Differences:
     levels: LevelRuns
 
 
+    def kept(self, start: int, stop: int) -> "Differences":
+        """Return a copy of the messages start:stop, for keeping longer than the buffers that they were read into."""
+        low, high = (int(self.levels.bids[start:stop].min()), int(self.levels.ends[start:stop].max())) if stop > start else (0, 0)
+        bids, asks, ends = (column[start:stop] - low for column in (self.levels.bids, self.levels.asks, self.levels.ends))
+        levels = LevelRuns(bids, asks, ends, self.levels.prices[low:high].copy(), self.levels.sizes[low:high].copy())
+        columns = (self.slots, self.lines, self.events, self.first, self.last, self.previous)
+        slots, lines, events, firsts, lasts, befores = (column[start:stop].copy() for column in columns)
+        return Differences(slots, lines, events, firsts, lasts, befores, levels)
+
     def merged(self, other: "Differences") -> "Differences":
         """Return the messages of both in the order of their slots."""
         if not len(other.slots) or not len(self.slots):
@@ -70,7 +79,7 @@ class BinanceDepth:
     gaps: GapRows
     book: AnyBook = field(factory=Book)
     rows: Rows = field(factory=lambda: Rows(StreamKind.DEPTH), init=False)
-    _waiting: list[tuple[Differences, int, int]] = field(factory=list, init=False)
+    _waiting: list[Differences] = field(factory=list, init=False)
     _synced: bool = field(default=False, init=False)
     _snapshot_id: int | None = field(default=None, init=False)
     """The id of a loaded snapshot whose first difference has not come yet."""
@@ -102,8 +111,9 @@ class BinanceDepth:
         self.book.load(bids, asks)
         self._snapshot_id = last_id
         waiting, self._waiting = self._waiting, []
-        for messages, start, stop in waiting:
-            first = start if self._in_step() else self._join(messages, start, stop)
+        for messages in waiting:
+            stop = len(messages.slots)
+            first = 0 if self._in_step() else self._join(messages, 0, stop)
             if first < stop:
                 self.book.apply(messages.levels, first, stop)
         if self._in_step():
@@ -152,8 +162,8 @@ class BinanceDepth:
         return place
 
     def _wait(self, messages: Differences, start: int, stop: int) -> None:
-        self._waiting.append((messages, start, stop))
-        while sum(end - begin for _, begin, end in self._waiting[1:]) > _WAITING:
+        self._waiting.append(messages.kept(max(start, stop - _WAITING), stop))
+        while sum(len(batch.slots) for batch in self._waiting[1:]) >= _WAITING:
             del self._waiting[0]
 
     def _add(self, slots: Ints, events: Ints, rows: Ints) -> None:

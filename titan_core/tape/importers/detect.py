@@ -57,7 +57,7 @@ _SPOT_ONLY = re.compile(rb'"M":\s?(?:true|false)|stream\.binance\.com')
 
 def detect(path: Path) -> Detected:
     """Look at the beginning of a file. Raises TapeError for a file that no importer can read, saying what it is."""
-    lines = [line for line in head(path) if line.strip()][:500]
+    lines = [line for line in head(path) if line.strip()][:200]
     if not lines:
         raise TapeError(f"{path}: is empty; give a recording or a CSV file")
     first = lines[0]

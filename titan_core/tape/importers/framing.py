@@ -5,6 +5,8 @@ from attrs import frozen
 from titan_core.tape.importers.decimals import is_time, seconds_to_ns
 from titan_core.tape.importers.detect import Layout
 
+_STAMP_DIGITS = (19, 16, 13, 10)
+
 
 @frozen
 class Framed:
@@ -55,5 +57,5 @@ def _cryptofeed(line: bytes) -> Framed:
 
 
 def is_stamp(text: bytes) -> bool:
-    """Return whether this is a receive time: digits, and a time of this century."""
-    return len(text) < 20 and text.isdigit() and is_time(int(text))
+    """Return whether this is a receive time: a time between 2001 and 2128 in s, ms, µs or ns (see `is_time`), judged by its digits, which is fast."""
+    return len(text) in _STAMP_DIGITS and text.isdigit() and text[0] in b"1234"

@@ -6,15 +6,41 @@ ordinary decoder, so there is one place that knows what an error is. Importing t
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 ODD, QUOTE, TRADE, AGG_TRADE, DEPTH = 0, 1, 2, 3, 4
 ID, ID_LAST, ID_BEFORE, EVENT, TRANSACTION, V0, V1, V2, V3, LEVELS_FROM, BIDS_TO, ASKS_TO, FLAG = range(13)
 FIELDS = 13
+"""What is kept of a line: ids, times, up to four numbers (prices, then sizes), where its levels begin and end, the maker flag."""
+ORIGIN, NOWHERE = 30, -1
+"""Places of members that are looked at but not kept, and of those that are passed over."""
+NAME_FROM, NAME_TO, HEADER_FROM, HEADER_SIZE, KIND = range(5)
+STREAM_FIELDS = 5
+"""What is noted of a stream: where its name stands, how its messages begin, what kind it is."""
 MOST_STREAMS = 32
 _PRICE_SCALE, _SIZE_SCALE, _MOST_DIGITS = 10, 8, 18
 _TENS = 10 ** np.arange(_PRICE_SCALE + 1, dtype=np.int64)
 _LARGEST = np.int64(9_223_372_036_854_775_807) // _TENS
 
+
+def _place_table() -> NDArray[np.int64]:
+    """Return where the value of each one-letter member goes, by kind of line."""
+    table = np.full((5, 128), NOWHERE, np.int64)
+    names = {
+        QUOTE: {"u": ID, "b": V0, "a": V1, "B": V2, "A": V3},
+        TRADE: {"t": ID, "p": V0, "q": V1, "m": FLAG, "X": ORIGIN},
+        AGG_TRADE: {"a": ID, "p": V0, "q": V1, "m": FLAG},
+        DEPTH: {"U": ID, "u": ID_LAST, "b": BIDS_TO, "a": ASKS_TO},
+    }
+    for kind, places in names.items():
+        for name, place in {"E": EVENT, "T": TRANSACTION, **places}.items():
+            table[kind, ord(name)] = place
+    return table
+
+
+_PLACES = _place_table()
+_PLAIN = np.array([32 <= c < 127 and c not in b'"\\' for c in range(256)])
+"""Characters that stand for themselves inside a JSON string."""
 _PREFIX = np.frombuffer(b'{"stream":"', np.uint8)
 _DATA = np.frombuffer(b'","data":{', np.uint8)
 _BOOK_TICKER = np.frombuffer(b"bookTicker", np.uint8)
@@ -24,11 +50,12 @@ _DEPTH = np.frombuffer(b"depth", np.uint8)
 _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
 _MARKET = np.frombuffer(b"MARKET", np.uint8)
+_PU = 256 * ord("p") + ord("u")
 _NEWLINE, _SPACE, _QUOTE_MARK, _COMMA, _COLON, _DOT = 10, 32, 34, 44, 58, 46
-_OPEN, _CLOSE, _END, _BACKSLASH, _ZERO, _MINUS = 91, 93, 125, 92, 48, 45
+_OPEN, _CLOSE, _END, _ZERO = 91, 93, 125, 48
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     for i in range(len(text)):
         if data[at + i] != text[i]:
@@ -36,7 +63,7 @@ def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _integer(data, at):  # type: ignore[no-untyped-def]
     """Read digits from `at`; return (value, end of the digits), the end being `at` where there are none or too many."""
     value, i = 0, at
@@ -46,7 +73,7 @@ def _integer(data, at):  # type: ignore[no-untyped-def]
     return (value, i) if i - at <= _MOST_DIGITS + 1 and value >= 0 else (0, at)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _decimal(data, at, scale):  # type: ignore[no-untyped-def]
     """Read a decimal number up to its closing quote as an integer of 10^-scale.
 
@@ -74,15 +101,13 @@ def _decimal(data, at, scale):  # type: ignore[no-untyped-def]
     return value * _TENS[scale - decimals], i
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _closing_quote(data, at):  # type: ignore[no-untyped-def]
     """Return where the string that begins at `at` ends, or -1 where it has anything but plain characters or no end on its line."""
     i = at
-    while data[i] != _QUOTE_MARK:
-        if data[i] == _BACKSLASH or data[i] < _SPACE or data[i] > 126:
-            return -1
+    while _PLAIN[data[i]]:
         i += 1
-    return i
+    return i if data[i] == _QUOTE_MARK else -1
 
 
 @njit(cache=True)
@@ -108,7 +133,7 @@ def _levels(data, at, prices, sizes, count):  # type: ignore[no-untyped-def]
     return -1, count
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _kind(data, at, stop):  # type: ignore[no-untyped-def]
     """Tell the kind of a stream from the part of its name after the symbol."""
     size = stop - at
@@ -123,83 +148,70 @@ def _kind(data, at, stop):  # type: ignore[no-untyped-def]
     return ODD
 
 
-@njit(cache=True)
-def _stream(data, at, stop, streams, known):  # type: ignore[no-untyped-def]
-    """Return the number of a stream name, a new one where it was not seen before, or -1 where there are too many."""
-    size = stop - at
+@njit(cache=True, inline="always")
+def _stream(data, at, streams, known):  # type: ignore[no-untyped-def]
+    """Return the number of the stream whose messages begin like the text at `at`, or -1 for a beginning not seen before."""
     for number in range(known):
-        if streams[number, 1] - streams[number, 0] == size:
-            same = True
-            for i in range(size):
-                if data[streams[number, 0] + i] != data[at + i]:
-                    same = False
-                    break
-            if same:
-                return number
-    if known == len(streams):
-        return -1
-    streams[known, 0], streams[known, 1] = at, stop
-    return known
+        begin, size = streams[number, HEADER_FROM], streams[number, HEADER_SIZE]
+        i = 0
+        while i < size and data[begin + i] == data[at + i]:
+            i += 1
+        if i == size:
+            return number
+    return -1
 
 
-@njit(cache=True)
-def _text(data, key, at, kind, row):  # type: ignore[no-untyped-def]
-    """Read a member whose value is text; return (position after it, place of the member or -1), position -1 where it is odd."""
-    place, scale = -1, _PRICE_SCALE
-    if kind == QUOTE:
-        if key == 98:  # b
-            place = V0
-        elif key == 97:  # a
-            place = V1
-        elif key == 66:  # B
-            place, scale = V2, _SIZE_SCALE
-        elif key == 65:  # A
-            place, scale = V3, _SIZE_SCALE
-    elif kind != DEPTH:
-        if key == 112:  # p
-            place = V0
-        elif key == 113:  # q
-            place, scale = V1, _SIZE_SCALE
-        elif key == 88 and not (_starts_with(data, at, _MARKET) and data[at + len(_MARKET)] == _QUOTE_MARK):  # X
-            return -1, -1
-    if place < 0:
-        stop = _closing_quote(data, at)
-        return (stop + 1 if stop >= 0 else -1), -1
-    value, stop = _decimal(data, at, scale)
-    row[place] = value
-    return (stop + 1 if value >= 0 else -1), place
+@njit(cache=True, inline="always")
+def _new_stream(data, at, streams, known):  # type: ignore[no-untyped-def]
+    """Read `{"stream":"symbol@kind","data":{` and note it as stream `known`. Returns whether it is one that can be read."""
+    if known == len(streams) or not _starts_with(data, at, _PREFIX):
+        return False
+    name = at + len(_PREFIX)
+    stop = _closing_quote(data, name)
+    if stop < 0 or not _starts_with(data, stop, _DATA):
+        return False
+    split = name
+    while split < stop and data[split] != 64:  # @
+        split += 1
+    kind = _kind(data, split + 1, stop)
+    streams[known, NAME_FROM], streams[known, NAME_TO], streams[known, KIND] = name, stop, kind
+    streams[known, HEADER_FROM], streams[known, HEADER_SIZE] = at, stop + len(_DATA) - at
+    return kind != ODD
 
 
-@njit(cache=True)
-def _whole(data, key, at, kind, row):  # type: ignore[no-untyped-def]
-    """Read a member whose value is a whole number, like `_text`."""
-    value, after = _integer(data, at)
-    place = -1
-    if key == 69:  # E
-        place = EVENT
-    elif key == 84:  # T
-        place = TRANSACTION
-    elif key == 117:  # u
-        place = ID_LAST if kind == DEPTH else ID
-    elif key == 256 * 112 + 117:  # pu
-        place = ID_BEFORE
-    elif (key == 85 and kind == DEPTH) or (key == 116 and kind == TRADE) or (key == 97 and kind == AGG_TRADE):  # U t a
-        place = ID
-    if place >= 0:
-        row[place] = value
-    return (after if after == at + 1 or (after > at and data[at] != _ZERO) else -1), place
-
-
-@njit(cache=True)
-def _flag(data, key, at, row):  # type: ignore[no-untyped-def]
-    """Read a member whose value is true or false, like `_text`."""
+@njit(cache=True, inline="always")
+def _value(data, at, place, scale, row, prices, sizes, count):  # type: ignore[no-untyped-def]
+    """Read one value; return (position after it, levels so far), position -1 where it is odd or not of the type that its place takes."""
+    c = data[at]
+    if c == _QUOTE_MARK:
+        if V0 <= place <= V3:
+            value, stop = _decimal(data, at + 1, scale)
+            row[place] = value
+            return (stop + 1 if value >= 0 else -1), count
+        if place == ORIGIN:
+            market = _starts_with(data, at + 1, _MARKET) and data[at + 1 + len(_MARKET)] == _QUOTE_MARK
+            return (at + len(_MARKET) + 2 if market else -1), count
+        stop = _closing_quote(data, at + 1)
+        return (stop + 1 if stop >= 0 and place == NOWHERE else -1), count
+    if _ZERO <= c <= 57:
+        value, after = _integer(data, at)
+        if after == at or (c == _ZERO and after > at + 1) or not (ID <= place <= TRANSACTION or place == NOWHERE):
+            return -1, count
+        if place != NOWHERE:
+            row[place] = value
+        return after, count
+    if c == _OPEN:
+        if place != BIDS_TO and place != ASKS_TO:
+            return -1, count
+        after, count = _levels(data, at, prices, sizes, count)
+        row[place] = count
+        return after, count
     yes = _starts_with(data, at, _TRUE)
-    if not yes and not _starts_with(data, at, _FALSE):
-        return -1, -1
-    if key != 109:  # m
-        return at + (4 if yes else 5), -1
-    row[FLAG] = yes
-    return at + (4 if yes else 5), FLAG
+    if (not yes and not _starts_with(data, at, _FALSE)) or (place != FLAG and place != NOWHERE):
+        return -1, count
+    if place == FLAG:
+        row[FLAG] = yes
+    return at + (4 if yes else 5), count
 
 
 @njit(cache=True)
@@ -211,31 +223,24 @@ def _needed(kind):  # type: ignore[no-untyped-def]
     return (1 << ID) | (1 << V0) | (1 << V1) | (1 << TRANSACTION) | (1 << FLAG)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-untyped-def]
     """Read the members of a message; return (position after the last, levels so far), position -1 where it is odd or lacks one."""
     i, seen = at, 0
+    sizes_from = V2 if kind == QUOTE else V1
     while data[i] == _QUOTE_MARK:
         key, i = 0, i + 1
-        while 48 <= data[i] <= 122 and data[i] != _BACKSLASH and key < 65536:
+        while _PLAIN[data[i]] and key < 65536:
             key, i = key * 256 + data[i], i + 1
         if data[i] != _QUOTE_MARK or data[i + 1] != _COLON:
             return -1, count
-        i += 2
-        c = data[i]
-        if c == _QUOTE_MARK:
-            i, place = _text(data, key, i + 1, kind, row)
-        elif _ZERO <= c <= 57:
-            i, place = _whole(data, key, i, kind, row)
-        elif c == _OPEN and kind == DEPTH and (key == 98 or (key == 97 and seen & (1 << BIDS_TO))):  # b, then a
-            place = BIDS_TO if key == 98 else ASKS_TO
-            i, count = _levels(data, i, prices, sizes, count)
-            row[place] = count
-        else:
-            i, place = _flag(data, key, i, row)
-        if i < 0 or (place >= 0 and seen & (1 << place)):
+        place = _PLACES[kind, key] if key < 128 else (ID_BEFORE if key == _PU and kind == DEPTH else NOWHERE)
+        if place != NOWHERE and (seen & (1 << place) or (place == ASKS_TO and not seen & (1 << BIDS_TO))):
             return -1, count
-        if place >= 0:
+        i, count = _value(data, i + 2, place, _SIZE_SCALE if place >= sizes_from else _PRICE_SCALE, row, prices, sizes, count)
+        if i < 0:
+            return -1, count
+        if place != NOWHERE:
             seen |= 1 << place
         if data[i] != _COMMA:
             break
@@ -254,27 +259,22 @@ def _is_time(value):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _line(data, at, row, prices, sizes, count, streams, known):  # type: ignore[no-untyped-def]
     """Read one line; return (kind, receive time, stream number, levels so far, position of its end)."""
     receive, i = _integer(data, at)
-    if not _is_time(receive) or data[i] != _SPACE or not _starts_with(data, i + 1, _PREFIX):
+    if not _is_time(receive) or data[i] != _SPACE or data[at] == _ZERO:
         return ODD, 0, 0, count, i
-    name = i + 1 + len(_PREFIX)
-    stop = _closing_quote(data, name)
-    if stop < 0 or not _starts_with(data, stop, _DATA):
-        return ODD, 0, 0, count, i
-    split = name
-    while split < stop and data[split] != 64:  # @
-        split += 1
-    kind = _kind(data, split + 1, stop)
-    number = _stream(data, name, stop, streams, known) if kind != ODD else -1
+    number = _stream(data, i + 1, streams, known)
     if number < 0:
-        return ODD, 0, 0, count, i
+        if not _new_stream(data, i + 1, streams, known):
+            return ODD, 0, 0, count, i
+        number = known
+    kind = streams[number, KIND]
     row[:] = 0
     row[ID_BEFORE] = -1
     row[LEVELS_FROM] = count
-    end, levels = _message(data, stop + len(_DATA), kind, row, prices, sizes, count)
+    end, levels = _message(data, i + 1 + streams[number, HEADER_SIZE], kind, row, prices, sizes, count)
     if end < 0 or data[end] != _END or data[end + 1] != _END:
         return ODD, 0, 0, count, i
     end += 3 if data[end + 2] == 13 else 2
@@ -285,12 +285,15 @@ def _line(data, at, row, prices, sizes, count, streams, known):  # type: ignore[
 
 @njit(cache=True)
 def scan(data, starts, ends, kinds, receive, numbers, fields, prices, sizes, streams):  # type: ignore[no-untyped-def]
-    """Read all lines of a block, which must end with a newline; returns (lines, levels, streams).
+    """Read all lines of a block, which must end with a newline; returns (lines, levels, streams), lines -1 where there are more than the arrays hold.
 
-    Every output array has room for one entry per line, level or stream. No read goes beyond the last newline: each stops at one.
+    The arrays have one entry per line, level or stream; those of levels must hold as many as the block can have. No read goes beyond the last newline:
+    each stops at one.
     """
     at, line, levels, known = 0, 0, 0, 0
     while at < len(data):
+        if line == len(starts):
+            return -1, 0, 0
         kind, time, number, levels, end = _line(data, at, fields[line], prices, sizes, levels, streams, known)
         while data[end] != _NEWLINE:
             end += 1

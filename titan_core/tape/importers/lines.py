@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from titan_core.errors import TapeError
 from titan_core.tape.faults import FaultKind, FaultLog
@@ -18,13 +18,24 @@ Progress = Callable[[float], None]
 """Told the share of the file that has been read, 0 to 1."""
 
 
-@frozen
+@define
 class Block:
-    """Some whole lines, `count` of them, each ended by a newline; `first` is the number of the first one, counted from 1."""
+    """Some whole lines, each ended by a newline; `first` is the number of the first one, counted from 1."""
 
     first: int
-    count: int
     data: bytes
+    _count: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many lines there are."""
+        if self._count is None:
+            self._count = self.data.count(b"\n")
+        return self._count
+
+    def counted(self, count: int) -> None:
+        """Note the number of lines for whoever counted them on the way."""
+        self._count = count
 
     @property
     def lines(self) -> list[bytes]:
@@ -52,14 +63,14 @@ class Recording:
             end = data.rfind(b"\n") + 1
             rest = data[end:]
             if end:
-                lines = data.count(b"\n")
-                yield Block(count + 1, lines, data[:end])
-                count += lines
+                block = Block(count + 1, data[:end])
+                yield block
+                count += block.count
         if rest and self.truncated:
             self.log.add(FaultKind.TRUNCATED, count + 1, f"the last line is cut off: {preview(rest)}")
         elif rest:
             count += 1
-            yield Block(count, 1, rest + b"\n")
+            yield Block(count, rest + b"\n")
         elif self.truncated:
             self.log.add(FaultKind.TRUNCATED, count, "the file ends in the middle of its compressed data")
         self.line_count = count
@@ -126,7 +137,7 @@ def file_size(path: Path) -> int:
     return path.stat().st_size
 
 
-def head(path: Path, size: int = 1 << 18) -> list[bytes]:
+def head(path: Path, size: int = 1 << 17) -> list[bytes]:
     """Return the whole lines within the first `size` bytes of a plain or gzip file, for telling what it is."""
     file_size(path)
     with path.open("rb") as file:
