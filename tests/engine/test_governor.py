@@ -316,3 +316,41 @@ def test_a_new_day_clears_the_phases_levels():
     assert ("only.reduce", "reduced") in steps(engine)
     assert ("only.recover", "active") in steps(engine)
     assert governor.machine.configuration.phases["only"] == "active"
+
+
+def test_an_entry_in_flight_when_its_phase_is_flattened_is_closed_too():
+    """The order is on its way for two minutes; meanwhile the phase is escalated by the loss of what it holds already."""
+
+    class Twice(Hold):
+        share = 1.0
+        stop_bps = 2_000
+
+        def on_start(self, market):
+            market.after(30 * S, self._enter)
+            market.at(NOON + 9 * 60 * S + 30 * S, self._enter)
+
+    prices = [600_000] * 10 + [560_000] * 30
+    losses = LossLevels(100, 5_000, 6_000)
+    engine, governor = both(
+        price_tape(prices),
+        lambda: [phase("only", 200, None, strategy=Twice, losses=losses)],
+        Decimal(1_000),
+        latency_ns=120 * S,
+    )
+    assert len([fill for fill in engine.record.fills if fill.signed_lots > 0]) == 2, "the shape of the test"
+    losses = LossLevels(100, 5_000, 5_001)
+
+    class Escalates(Checked):
+        def settle(self):
+            super().settle()
+            if self.engine.now == NOON + 10 * 60 * S and self.state_of(self.books[0]) == "reduced":
+                from titan_core.brain.vocabulary import Trigger
+
+                self.fire(Trigger.ESCALATE, self.books[0])
+
+    governor = Escalates([phase("only", 200, None, strategy=Twice, losses=losses)], BrainLimits())
+    governor.cash = 1_000 * MONEY_PER_USDT
+    tape = price_tape(prices)
+    engine = replay.Replay(replay.Prepared(tape), governor, cash=governor.cash, slots=governor.slots, latency_ns=120 * S).run()
+    assert ("only.escalate", "escalated") in steps(engine)
+    assert engine.account.lots == [0]

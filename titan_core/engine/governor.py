@@ -69,7 +69,7 @@ class BrainGovernor:
             Command.SET_ALLOCATIONS: self._set_allocations,
             Command.START_PHASE: self._start_phase,
             Command.STOP_ENTRIES: lambda book: self.closing.cancel_entries(book),
-            Command.FLATTEN_PHASE: lambda book: self.closing.flatten(book),
+            Command.FLATTEN_PHASE: self._flatten_phase,
             Command.OFFER_HANDOVER: self._offer_handover,
             Command.REPORT_ESCALATION: self._escalation,
             Command.STOP_PHASE: self._stop_phase,
@@ -95,7 +95,6 @@ class BrainGovernor:
         self._busy = True
         self.fire(Trigger.LOADED)
         self.fire(Trigger.RECONCILED)
-        self.fire(Trigger.LINK_UP)
         self._first_boot = False
         self._busy = False
         self.settle()
@@ -252,8 +251,17 @@ class BrainGovernor:
         self._judge_bands(self.equity2() // 2)
         self.watch.reduce_drift()
 
+    def _flatten_phase(self, book: PhaseBook | None) -> None:
+        assert book is not None
+        book.flattening = True
+        self.closing.flatten(book)
+
     def _look_at_phase(self, book: PhaseBook) -> None:
         state = self.state_of(book)
+        if book.flattening:
+            # an entry that was on its way may have been executed after the closing order was sent
+            book.flattening = not self.closing.is_flat(book)
+            self.closing.flatten(book)
         if state is PhaseState.DRAINING:
             if book.reducing and not self.closing.is_reducing(book):
                 self._hand_over(book)
@@ -299,6 +307,7 @@ class BrainGovernor:
         self.settle()
 
     def _select_phases(self, book: PhaseBook | None) -> None:
+        self.fire(Trigger.LINK_UP)  # the recording answers; what a strategy asks for at its start may be approved
         equity = self.equity2() // 2
         for each in self.books:
             band = each.binding.declaration.band
@@ -415,6 +424,9 @@ class BrainGovernor:
                 moved = self.fire(Trigger.FLAT)
             elif mode == Emergency.VERIFYING and self._reads >= 2:
                 moved = self.fire(Trigger.VERIFIED)
+            elif mode in (Emergency.VERIFYING, Emergency.DISABLING, Emergency.LOCKED) and not self.closing.is_flat(None):
+                self._reads = 0
+                moved = self.fire(Trigger.NOT_FLAT) and mode != Emergency.LOCKED
             elif mode == Emergency.DISABLING:
                 moved = self.fire(Trigger.ALL_DISABLED)
         if self.machine.configuration.mode != f"emergency.{Emergency.LOCKED}" and (self._retry is None or not self._retry.alive):

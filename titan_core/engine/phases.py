@@ -70,6 +70,8 @@ class PhaseBook:
     dwell: "Timer | None" = None
     drain: "Timer | None" = None
     dwelt: bool = False
+    flattening: bool = False
+    """Whether its positions are being closed on the Brain's command; goes on until they are."""
     reducing: bool = False
     """While leaving: a position is being reduced so that another phase can take it over."""
 
