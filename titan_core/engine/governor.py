@@ -8,26 +8,25 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from titan_core.brain.chart import build_chart
-from titan_core.brain.correlation import Correlations
 from titan_core.brain.limits import BrainLimits
 from titan_core.brain.machine import BrainMachine, Turn
 from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown, drawdown_ppm
 from titan_core.brain.selection import Verdict, boot_verdict, judge, weights_bps
-from titan_core.brain.vocabulary import Command, Emergency, Guard, PhaseState, Risk, Trigger
+from titan_core.brain.vocabulary import Command, Guard, PhaseState, Trigger
 from titan_core.engine.closing import Closing
 from titan_core.engine.conditions import Timer
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
+from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
 from titan_core.engine.matching import WorkingOrder
-from titan_core.engine.phases import PhaseBinding, PhaseBook
+from titan_core.engine.phases import OPERATING, PhaseBinding, PhaseBook
+from titan_core.engine.turns import Turns
 from titan_core.engine.watch import Watch
 from titan_core.model.ids import BRAIN
 from titan_core.model.order import Approved, Intent, Refused
-from titan_core.model.units import MS, D, H, S, share
+from titan_core.model.units import D, S, share
 
-OPERATING = frozenset((PhaseState.ACTIVE, PhaseState.REDUCED, PhaseState.HALTED, PhaseState.ESCALATED))
-RETRY_NS = S
 GRACE_NS = 60 * S
 """An allocation holds until the next midnight, when it is renewed, and this much longer."""
 
@@ -48,13 +47,10 @@ class BrainGovernor:
         self.drawdown = Drawdown.NONE
         self.worst_drawdown_ppm = 0
         """The worst draw-down that a look has found: exact wherever a fill, a funding or a bound made the governor look."""
-        self.correlations = Correlations(limits)
         self.escalated_today = 0
-        self._by_id = {book.id: book for book in self.books}
+        self.by_id = {book.id: book for book in self.books}
         self._busy = False
         self._again = False
-        self._reads = 0
-        self._retry: Timer | None = None
         self._first_boot = True
         self._commands: dict[Command, Callable[[PhaseBook | None], None]] = {
             Command.SELECT_PHASES: self._select_phases,
@@ -62,7 +58,7 @@ class BrainGovernor:
             Command.SEND_ALERT: self._note_command("alert"),
             Command.CANCEL_ENTRIES: lambda book: self.closing.cancel_entries(None),
             Command.FLATTEN_ALL: lambda book: self.closing.flatten(None),
-            Command.VERIFY_FLAT: lambda book: self._verify_flat(),
+            Command.VERIFY_FLAT: lambda book: self.emergency.verify_flat(),
             Command.CANCEL_STOPS: lambda book: self.closing.cancel_stops(),
             Command.DISABLE_PHASES: lambda book: self._disable_phases(),
             Command.CHECK_HEALTH: self._check_health,
@@ -89,9 +85,9 @@ class BrainGovernor:
         self.exposure = ExposureDesk(self, engine)
         self.watch = Watch(self, engine)
         self.peak2 = max(self.peak2, self.equity2())
-        engine.at_system((engine.now // D + 1) * D, self._midnight)
-        if len(self.books) > 1:
-            engine.at_system((engine.now // H + 1) * H, self._hour)
+        self.emergency = EmergencySteps(self, engine)
+        self.turns = Turns(self, engine)
+        self.turns.begin()
         self._busy = True
         self.fire(Trigger.LOADED)
         self.fire(Trigger.RECONCILED)
@@ -186,7 +182,7 @@ class BrainGovernor:
                 Guard.EMERGENCY_LOCKED: False,
                 Guard.EMERGENCY_UNFINISHED: False,
                 Guard.RESUME_ALLOWED: False,
-                Guard.READS_AGREE: self._reads >= 2,
+                Guard.READS_AGREE: self.emergency.reads_agree,
                 Guard.BELOW_WARNING: level < Drawdown.WARNING,
                 Guard.BELOW_REDUCED: level < Drawdown.REDUCED,
                 Guard.BELOW_EMERGENCY: level < Drawdown.EMERGENCY,
@@ -230,7 +226,7 @@ class BrainGovernor:
         self.exposure.free_leases()
         configuration = self.machine.configuration
         if configuration.is_in("emergency"):
-            self._go_on_with_emergency()
+            self.emergency.go_on()
             return
         equity2 = self.equity2()
         self.peak2 = max(self.peak2, self.watch.peak2(), equity2)
@@ -400,83 +396,6 @@ class BrainGovernor:
             self.panic(f"phase {book.id if book else '?'} escalated while draw-down is at least {self.limits.drawdown_warning_bps / 100:g} %")
         elif self.escalated_today >= 2:
             self.fire(Trigger.HALT)
-
-    # -- the emergency --------------------------------------------------------------------------------------------
-    def _verify_flat(self) -> None:
-        self._reads = 1 if self.closing.is_flat(None) else 0
-        self.engine.at_system(self.engine.now + MS, self._second_read)
-
-    def _second_read(self, timer: Timer) -> None:
-        if self._reads and self.closing.is_flat(None):
-            self._reads = 2
-        self.settle()
-
-    def _go_on_with_emergency(self) -> None:
-        moved = True
-        while moved:
-            mode = self.machine.configuration.mode.rpartition(".")[2]
-            moved = False
-            if mode == Emergency.CLOSING_GATE:
-                moved = self.fire(Trigger.GATE_CLOSED)
-            elif mode == Emergency.CANCELLING_ENTRIES and not self.closing.entries(None):
-                moved = self.fire(Trigger.ENTRIES_CANCELLED)
-            elif mode == Emergency.FLATTENING and self.closing.is_flat(None):
-                moved = self.fire(Trigger.FLAT)
-            elif mode == Emergency.VERIFYING and self._reads >= 2:
-                moved = self.fire(Trigger.VERIFIED)
-            elif mode in (Emergency.VERIFYING, Emergency.DISABLING, Emergency.LOCKED) and not self.closing.is_flat(None):
-                self._reads = 0
-                moved = self.fire(Trigger.NOT_FLAT) and mode != Emergency.LOCKED
-            elif mode == Emergency.DISABLING:
-                moved = self.fire(Trigger.ALL_DISABLED)
-        if self.machine.configuration.mode != f"emergency.{Emergency.LOCKED}" and (self._retry is None or not self._retry.alive):
-            self._retry = self.engine.at_system(self.engine.now + RETRY_NS, self._retry_emergency)
-
-    def _retry_emergency(self, timer: Timer) -> None:
-        mode = self.machine.configuration.mode.rpartition(".")[2]
-        if mode == Emergency.CANCELLING_ENTRIES:
-            self.closing.cancel_entries(None)
-        elif mode == Emergency.FLATTENING:
-            self.closing.flatten(None)
-        self.settle()
-
-    # -- the hour and the day --------------------------------------------------------------------------------------------------
-    def _hour(self, timer: Timer) -> None:
-        """Note what each phase has made in the hour, and hold down a phase that moves with an earlier one."""
-        self.engine.at_system(self.engine.now + H, self._hour)
-        hour = {}
-        for book in self.books:
-            result2, equity2 = self.engine.account.result2(book.slot, self.engine.value2), self.phase_equity2(book)
-            if (book.exposed or self.closing.holds(book)) and equity2 > 0:
-                hour[book.id] = (result2 - book.result2) / equity2
-            book.result2, book.exposed = result2, self.closing.holds(book)
-        self.correlations.add(hour)
-        running = sorted((b for b in self.books if self.state_of(b) in OPERATING), key=lambda b: (b.active_since, b.slot))
-        for phase in self.correlations.held_down([book.id for book in running]):
-            book = self._by_id[phase]
-            if not book.held_down:
-                book.held_down = True
-                self.fire(Trigger.REDUCE, book)
-
-    def _midnight(self, timer: Timer) -> None:
-        """Clear the phases' levels, share equity out anew, relax what draw-down admits."""
-        self.engine.at_system((self.engine.now // D + 1) * D, self._midnight)
-        if not self.machine.configuration.is_in("operational"):
-            return
-        self.escalated_today = 0
-        self.allocate()
-        for book in self.books:
-            if self.state_of(book) in OPERATING:
-                others = [other.id for other in self.books if other is not book and self.state_of(other) in OPERATING]
-                book.held_down = book.held_down and not self.correlations.released(book.id, others)
-                book.level = DayLoss.NONE
-                book.base2 = self.phase_equity2(book)
-                self.fire(Trigger.RECOVER, book)
-        level = drawdown(self.equity2(), self.peak2, self.limits)
-        if level < self.drawdown and self.machine.configuration.risk is not Risk.HALTED:
-            self.drawdown = level
-            self.fire(Trigger.RELAX)
-        self.settle()
 
     def _note_command(self, text: str) -> Callable[[PhaseBook | None], None]:
         def note(book: PhaseBook | None) -> None:

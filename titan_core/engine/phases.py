@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from titan_core.brain.risk import DayLoss
+from titan_core.brain.table import LEVELS
 from titan_core.hookspecs import Handover, Health
 from titan_core.model.fill import Fill
 from titan_core.model.ids import PhaseId, StrategyId
 from titan_core.model.phase import PhaseDeclaration
+
+OPERATING = frozenset(LEVELS)
+"""The states in which a phase trades, or at least holds, under its own strategies."""
 
 if TYPE_CHECKING:
     from titan_core.engine.conditions import Timer
