@@ -120,7 +120,7 @@ def _table(header: bytes) -> Detected:
 
 
 _VENUE_IN_NAME = re.compile(r"(binance_spot|binance_usdm|bybit_linear|bybit_spot|mexc_contract)")
-_SYMBOL_IN_NAME = re.compile(r"(?:spot|usdm|linear|contract)_([A-Za-z0-9]+?)_")
+_SYMBOL_IN_NAME = re.compile(r"(?:spot|usdm|linear|contract)_([A-Za-z0-9-]+?)_")
 
 
 def venue_from_name(path: Path) -> str | None:

@@ -17,7 +17,7 @@ from titan_core.tape.manifest import GridSource, Source
 
 RawColumns = dict[StreamKind, dict[str, NDArray[np.generic]]]
 
-_REFINE_SHARE = 0.01
+_REFINE_SHARE, _REFINE_LEAST = 0.01, 10
 
 
 @frozen(kw_only=True)
@@ -63,7 +63,7 @@ class ImportResult:
 def choose_instrument(target: Target, prices: Sequence[Ints], sizes: Sequence[Ints]) -> tuple[Instrument, GridSource, tuple[str, ...]]:
     """Settle the grid: the tape's, else the given, else the known, else the one the values show (fine integers, 0 for none). Returns notes as well.
 
-    A known grid gives way where more than 1 % of the values do not lie on it: it was another one when the file was recorded.
+    A known grid gives way where more than 1 % of the values, and more than ten, do not lie on it: it was another one when the file was recorded.
     Raises UsageError where nothing tells the grid.
     """
     if target.instrument is not None:
@@ -91,7 +91,7 @@ def _choose(what: str, given: Decimal | None, known: Decimal | None, values: Seq
         unit = fine_unit(known, decimals)
         rows = sum(len(v) for v in values)
         astray = sum(int(np.count_nonzero(v % unit)) for v in values)
-        if astray <= _REFINE_SHARE * rows:
+        if astray <= max(_REFINE_LEAST, _REFINE_SHARE * rows):
             return known, ""
     inferred = _infer(values, decimals)
     if inferred is None:
