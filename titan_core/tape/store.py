@@ -78,9 +78,7 @@ def write_tape(
     `sources` and `faults` go into the manifest; `grids` says where each instrument's grid came from (given, unless said otherwise).
     """
     with exclusive(path.parent):
-        return store(
-            path, instruments, raw, bars_only=bars_only, sources=sources, faults=faults, pairs=pairs, grids=grids, progress=progress
-        )
+        return store(path, instruments, raw, bars_only=bars_only, sources=sources, faults=faults, pairs=pairs, grids=grids, progress=progress)
 
 
 def store(

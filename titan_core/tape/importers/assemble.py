@@ -38,9 +38,7 @@ class Assembled:
     notes: tuple[str, ...]
 
 
-def assemble(
-    target: Target, times: Times, tables: Sequence[Table], gaps: GapRows, log: FaultLog, truncated: bool, silences: bool = True
-) -> Assembled:
+def assemble(target: Target, times: Times, tables: Sequence[Table], gaps: GapRows, log: FaultLog, truncated: bool, silences: bool = True) -> Assembled:
     """Turn the rows of a recording into raw columns, reporting what does not fit.
 
     `silences` is False for files whose rows do not come in all the time. Raises UsageError where the grid cannot be told.

@@ -32,7 +32,6 @@ class Differences:
     previous: Ints
     levels: LevelRuns
 
-
     def kept(self, start: int, stop: int) -> "Differences":
         """Return a copy of the messages start:stop, for keeping longer than the buffers that they were read into."""
         low, high = (int(self.levels.bids[start:stop].min()), int(self.levels.ends[start:stop].max())) if stop > start else (0, 0)
