@@ -20,6 +20,7 @@ class Account:
         count = len(instruments)
         self.instruments = tuple(instruments)
         self.units = [instrument.money_per_tick_lot for instrument in instruments]
+        self._maintenance = [unit * i.maintenance_margin_bps if i.is_perp else 0 for unit, i in zip(self.units, instruments, strict=True)]
         self.cash = cash
         self.lots = [0] * count
         self.owner = [NOBODY] * count
@@ -78,7 +79,4 @@ class Account:
 
     def maintenance_unit(self, k: int) -> int:
         """Return the maintenance margin of instrument k per tick of price, rounded against us."""
-        instrument = self.instruments[k]
-        if not instrument.is_perp:
-            return 0
-        return ceil_div(abs(self.lots[k]) * self.units[k] * instrument.maintenance_margin_bps, BPS)
+        return ceil_div(abs(self.lots[k]) * self._maintenance[k], BPS)

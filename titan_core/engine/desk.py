@@ -430,9 +430,10 @@ class Desk:
 
     def _prices(self, instrument: InstrumentHandle, *prices: int | None) -> list[int | None]:
         """Check the prices of an order. Only prints show whether they are reached, so an instrument without prints takes market orders alone."""
-        if any(price is not None for price in prices):
+        checked = [price if price is None or type(price) is int else whole(price, "the price of an order in ticks") for price in prices]
+        if checked.count(None) < len(checked):
             instrument.require_trades()
-        return [None if price is None else whole(price, "the price of an order in ticks") for price in prices]
+        return checked
 
     def _ask(self, intents: tuple[Intent, ...], places: tuple[int, ...]) -> "list[WorkingOrder] | Refused":
         engine = self.engine

@@ -10,6 +10,10 @@ from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.model.enums import OrderType
 from titan_core.model.fill import Charge
 from titan_core.model.units import BPS, Money, ceil_div
+from titan_core.tape.columns import PRICE_MAX
+
+DEAREST2 = 2 * PRICE_MAX
+"""Twice the highest price that a column can hold; the lowest is nothing."""
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -23,6 +27,7 @@ class Liquidator:
         self._engine = engine
         self._armed: Condition | None = None
         self._busy = False
+        self._is_perp = [instrument.is_perp for instrument in engine.layout.instruments]
         self.count = 0
 
     def watch(self) -> None:
@@ -32,9 +37,12 @@ class Liquidator:
             engine.disarm(self._armed)
             self._armed = None
         held = account.held()
-        if self._busy or not held or not any(engine.layout.instruments[k].is_perp for k in held):
+        if not held or self._busy:
             return
         weights = {k: account.lots[k] * account.units[k] - account.maintenance_unit(k) for k in held}
+        worst = 2 * account.cash + sum(weight * DEAREST2 for weight in weights.values() if weight < 0)
+        if worst > 0 or not any(self._is_perp[k] for k in held):
+            return  # no price that a tape can hold takes the account there
         self._armed = engine.arm_bound(Bound("margin", weights, 2 * account.cash, low=0), Condition(BOUND, -1, 0, False, 0), self._liquidate)
 
     def _liquidate(self, condition: Condition) -> None:
