@@ -55,6 +55,8 @@ class OpenGovernor:
 
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve in full."""
+        if len(intents) == 1:
+            return (Approved(intents[0], intents[0].signed_lots, ()),)
         return tuple(Approved(intent, intent.signed_lots, ()) for intent in intents)
 
     def budget(self, desk: Desk) -> OpenBudget:

@@ -274,7 +274,11 @@ class Replay(Engine):
                 self.events += 1
                 if condition.alive:
                     condition.alive = False
-                    self._call(condition)
+                    if condition.owner is None:
+                        condition.callback(condition)
+                    else:
+                        self.fires += 1
+                        condition.owner.call(condition.callback, condition)
             elif rank < 0:
                 self._go(ts, -1, -1)
                 self.events += 1
