@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
         return 2
     notes, started = Console(stderr=True, highlight=False), time.perf_counter()
     notes.print("the cases without a mutant", style="dim")
-    if output := check_unmutated({mutant.file for mutant in chosen}):
+    if output := check_unmutated({mutant.file for mutant in chosen}, given.jobs):
         notes.print(output, markup=False)
         notes.print("the cases fail without any mutant: mend that first", style="bold")
         return 1

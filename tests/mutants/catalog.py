@@ -245,7 +245,12 @@ MUTANTS = tuple(
         ("bars: swings are looked for a bar less far back", _BARS, "bisect_left(swings, self.count - last)", "bisect_left(swings, self.count - last + 1)"),
         ("bars: equal neighbours make a swing", _BARS, "(inner > v[reach - offset", "(inner >= v[reach - offset"),
         ("bars: the range of the last bar of all", _BARS, "self._table.atr(length)[self.count - 1]", "self._table.atr(length)[-1]"),
-        ("bars: minutes without trades count as prices of longer bars", _BARS, "return np.flatnonzero(rows[1:] > rows[:-1])", "return np.arange(len(rows) - 1)"),
+        (
+            "bars: minutes without trades count as prices of longer bars",
+            _BARS,
+            "return np.flatnonzero(rows[1:] > rows[:-1])",
+            "return np.arange(len(rows) - 1)",
+        ),
         ("bars: longer bars begin with the first trade", _BARS, "group = (base + traded) // length", "group = base // length + traded // length"),
         ("index: volume is signed", _INDEX, "volume[slot] = np.add.reduceat(np.abs(lots), starts)", "volume[slot] = np.add.reduceat(lots, starts)"),
         ("index: the basis is rounded up", _INDEX, "(p2 - s2) * 10_000_000 // s2", "-((s2 - p2) * 10_000_000 // s2)"),
