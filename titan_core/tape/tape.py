@@ -64,13 +64,18 @@ class Tape:
 
     @property
     def first_ns(self) -> int:
-        """Time of the first event."""
-        return min((int(s.ts[0]) for s in self.streams if s.rows), default=0)
+        """Time of the first quote or trade; of the first event where the tape has neither. Years of funding before the first price are history."""
+        return min((int(s.ts[0]) for s in self._market), default=0)
 
     @property
     def last_ns(self) -> int:
-        """Time of the last event."""
-        return max((int(s.ts[-1]) for s in self.streams if s.rows), default=0)
+        """Time of the last quote or trade; of the last event where the tape has neither."""
+        return max((int(s.ts[-1]) for s in self._market), default=0)
+
+    @property
+    def _market(self) -> tuple[Stream, ...]:
+        filled = tuple(s for s in self.streams if s.rows)
+        return tuple(s for s in filled if s.kind in (StreamKind.QUOTE, StreamKind.TRADE)) or filled
 
     @property
     def ticks(self) -> int:
