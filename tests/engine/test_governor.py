@@ -68,8 +68,15 @@ class Hold(Strategy):
 
 def phase(name, lower, upper, *, strategy=Hold, adopt=lambda offer: True, losses=WIDE, leverage=(1, 10), max_position_bps=10_000, drain_s=900):
     declaration = PhaseDeclaration(
-        id=PhaseId(name), title=name, summary="", band=CapitalBand.usdt(lower, upper), leverage=leverage, max_position_bps=max_position_bps, daily_loss=losses, drain_s=drain_s
-    )  # fmt: skip
+        id=PhaseId(name),
+        title=name,
+        summary="",
+        band=CapitalBand.usdt(lower, upper),
+        leverage=leverage,
+        max_position_bps=max_position_bps,
+        daily_loss=losses,
+        drain_s=drain_s,
+    )
     return PhaseBinding(declaration=declaration, create=lambda: [strategy()], adopt=adopt)
 
 
@@ -128,10 +135,17 @@ def phase_steps(engine):
 @pytest.mark.parametrize(
     ("usdt", "active"),
     [
-        ("199.99999999", []), ("200", ["small"]), ("2499.99999999", ["small"]), ("2500", ["small", "middle"]), ("4999.99999999", ["small", "middle"]),
-        ("5000", ["middle"]), ("49999.99999999", ["middle"]), ("50000", ["large"]), ("1000000", ["large"]),
+        ("199.99999999", []),
+        ("200", ["small"]),
+        ("2499.99999999", ["small"]),
+        ("2500", ["small", "middle"]),
+        ("4999.99999999", ["small", "middle"]),
+        ("5000", ["middle"]),
+        ("49999.99999999", ["middle"]),
+        ("50000", ["large"]),
+        ("1000000", ["large"]),
     ],
-)  # fmt: skip
+)
 def test_first_boot_takes_the_bands_to_the_cent(usdt, active):
     engine, governor = both(price_tape([600_000] * 5), three, Decimal(usdt))
     states = governor.machine.configuration.phases
@@ -230,9 +244,14 @@ def test_a_position_beyond_the_takers_limits_is_reduced_before_it_is_handed_over
 
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    seed=st.integers(0, 10_000), usdt=st.sampled_from([210, 1_000, 2_510, 4_950, 5_100, 49_500, 50_500]), share=st.floats(0.2, 6.0), adopts=st.booleans(),
-    volatility=st.sampled_from([0.0005, 0.002, 0.008]), drain_s=st.sampled_from([0, 60, 900]), latency_ns=st.sampled_from([1, 5_000_000, 3 * S]),
-)  # fmt: skip
+    seed=st.integers(0, 10_000),
+    usdt=st.sampled_from([210, 1_000, 2_510, 4_950, 5_100, 49_500, 50_500]),
+    share=st.floats(0.2, 6.0),
+    adopts=st.booleans(),
+    volatility=st.sampled_from([0.0005, 0.002, 0.008]),
+    drain_s=st.sampled_from([0, 60, 900]),
+    latency_ns=st.sampled_from([1, 5_000_000, 3 * S]),
+)
 def test_positions_are_conserved_and_stay_protected_on_any_path(seed, usdt, share, adopts, volatility, drain_s, latency_ns):
     g = np.random.default_rng(seed)
     prices = (600_000 * np.exp(np.cumsum(g.normal(0, volatility, 400)))).astype(np.int64)
