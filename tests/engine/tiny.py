@@ -61,9 +61,9 @@ class Events:
         return self.add(StreamKind.TRADE, ns, price, signed_lots, on=on)
 
     def until(self, ns: int) -> "Events":
-        """Let the tape last until a time."""
-        self._rows[self.instruments[0].id, StreamKind.GAP] = [(T0 + ns, 1, 1)]
-        return self
+        """Let the tape last until a time, by a last quote."""
+        quotes = self._rows[self.instruments[0].id, StreamKind.QUOTE]
+        return self if quotes[-1][0] == T0 + ns else self.quote(ns, 1, 2)
 
     def depth(self, ns: int, bids: list[tuple[int, int]], asks: list[tuple[int, int]], on: Instrument | None = None) -> "Events":
         """Add a book; missing levels are empty ones far away."""
