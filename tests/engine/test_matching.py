@@ -408,3 +408,28 @@ def test_statuses_only_move_forward(form):
     run(form, Events().quote(0, 1000, 1001, 0, 10).trade(200, 1000, -2).trade(210, 1000, -3), script)
     assert statuses == [(OrderStatus.PARTIALLY_FILLED, 3), (OrderStatus.FILLED, 0)]
     assert isinstance(script.results[100], WorkingOrder) and not script.results[100].is_live
+
+
+# -- liquidation ------------------------------------------------------------------------------------------------------
+def test_a_position_is_liquidated_where_equity_no_longer_covers_its_maintenance_margin(form):
+    """100 lots for 1.001 × 10^9 with 10^8 of cash: 500,500 of fee leave −901,500,500. A tick is worth 10^6, its maintenance margin of 50 bps 5,000.
+
+    2 × cash + 995,000 × (bid + ask) <= 0 where bid + ask <= 1812.06.
+    """
+    events = Events().quote(0, 1000, 1001, 10, 10).trade(50, 1000).quote(200, 906, 907).quote(210, 905, 907).quote(220, 2000, 2001).trade(300, 2000)
+    script = Script({100: entry(100), 150: entry(1, limit=800)})
+    engine = run(form, events, script, cash=10**8)
+    assert fills(engine) == [(110, 100, 1001, "taker"), (210, -100, 905, "taker")]
+    taken, fee = 100 * 905 * UNIT, 100 * 905 * UNIT * 500 // 1_000_000
+    liquidation_fee = 100 * UNIT * 1812 * 50 // (2 * 10_000)  # 50 bps of the notional at the mid
+    assert (taken, fee, liquidation_fee) == (905_000_000, 452_500, 4_530_000)
+    assert engine.account.cash == -901_500_500 + taken - fee - liquidation_fee
+    assert ("closed", 210, "cancelled", 1) in script.log and not engine.venue.working
+    assert engine.account.flow2 == [2 * (engine.account.cash - 10**8)]
+
+
+def test_a_short_position_is_liquidated_above(form):
+    """100 lots sold for 10^9: cash 1,099,500,000. 2 × cash − 1,005,000 × (bid + ask) <= 0 where bid + ask >= 2188.06."""
+    events = Events().quote(0, 1000, 1001, 10, 10).quote(200, 1094, 1094).quote(210, 1094, 1095).trade(300, 1095)
+    engine = run(form, events, Script({100: entry(-100)}), cash=10**8)
+    assert fills(engine) == [(110, -100, 1000, "taker"), (210, 100, 1095, "taker")]
