@@ -122,7 +122,7 @@ def test_a_perpetual_is_worth_its_mid_until_the_first_mark_and_its_mark_from_the
         (PERP.id, StreamKind.QUOTE): {"ts": np.array([1], np.int64), "bid": one * 100, "ask": one * 103, "bid_lots": one, "ask_lots": one},
         (PERP.id, StreamKind.MARK): {"ts": np.array([3], np.int64), "price": one * 200, "index": one * 200},
     }
-    curve = equity_curve(build_tape([PERP], raw), [fill(1, PERP, 2, 100, 0)], [], START, 1)
+    curve = equity_curve(build_tape([PERP], raw), [fill(1, PERP, 2, 100, 0)], [], START, 1, end_ns=3)
     assert curve.ts_ns.tolist() == [1, 2, 3]
     assert ((curve.equity - START) // PERP.money_per_tick_lot).tolist() == [3, 3, 200]
 
