@@ -5,6 +5,7 @@ Reducing orders skip the entry checks: getting out is always possible. A pair is
 """
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from attrs import define
 
@@ -150,7 +151,7 @@ class _Checker:
             self.at_least(intent, RefusalCode.SPOT_SHORT, after, 0, lambda: f"spot is never borrowed: {name} would go to {after} lots")
 
     def stop(self, intent: Intent, leg: LegState) -> None:
-        if self.phase.hedged and intent.pair:
+        if self.phase.hedged and intent.pair:  # its legs undo each other: see `hedges`
             return
         self.at_least(intent, RefusalCode.NO_STOP, int(intent.stop is not None), 1, lambda: "an entry needs a protective stop")
         assert intent.stop is not None
@@ -158,6 +159,14 @@ class _Checker:
         distance = (entry - intent.stop) * (1 if intent.signed_lots > 0 else -1)
         text = f"stop of {intent.stop} ticks must lie beyond the entry at {entry} ticks" if distance < 1 else ""
         self.at_least(intent, RefusalCode.STOP_ON_WRONG_SIDE, distance, 1, lambda: text)
+
+    def hedges(self, intents: Sequence[Intent], sizes: Sequence[int]) -> None:
+        """A pair needs no stop because one leg undoes the other: opposite sides, quantities that differ by less than the coarser lot."""
+        quantities = [lots * intent.instrument.lot_size for intent, lots in zip(intents, sizes, strict=True)]
+        opposite = len(intents) == 2 and (sizes[0] > 0) != (sizes[1] > 0)
+        unhedged = abs(sum(quantities, Decimal(0))) >= max(intent.instrument.lot_size for intent in intents)
+        said = "the legs of a pair must undo each other"
+        self.at_most(intents[0], RefusalCode.NO_STOP, int(not opposite or unhedged), 0, lambda: said)
 
     def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
         s, first = self.snapshot, intents[0]
@@ -235,6 +244,8 @@ def _approve_entry(checker: _Checker, intents: Sequence[Intent], legs: Sequence[
         checker.rules(intent, leg, lots)
         checker.direction(intent, leg)
         checker.stop(intent, leg)
+    if intents[0].pair:
+        checker.hedges(intents, sizes)
     checker.totals(intents, legs, sizes)
     for intent in intents:
         checker.unique(intent)

@@ -29,7 +29,7 @@ class BrainLimits:
     drawdown_reduced_bps: int = _bps(1_250, "draw-down at which every size is halved")
     drawdown_emergency_bps: int = _bps(1_500, "draw-down beyond which everything is closed and locked")
     max_total_leverage: int = _whole(50, "x", "gross perpetual notional of all phases over equity", 1, 125)
-    dwell_s: int = _whole(900, "s", "how long equity must stay inside a band before its phase is entered", 0, 86_400)
+    dwell_s: int = _whole(900, "s", "how long equity must stay inside a band before its phase is entered", 1, 86_400)
     band_enter_bps: int = _bps(200, "margin inside a band that equity must clear to enter it")
     band_leave_bps: int = _bps(200, "margin outside a band that equity must clear to leave it")
     drift_bps: int = _bps(1_000, "how far prices alone may carry a figure above its cap before it is reduced")

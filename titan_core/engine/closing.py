@@ -7,6 +7,7 @@ from titan_core.engine.account import NOBODY
 from titan_core.engine.matching import WorkingOrder
 from titan_core.engine.phases import PhaseBook, ServiceDesk
 from titan_core.hookspecs import Handover
+from titan_core.model.enums import OrderType
 from titan_core.model.fill import Transfer
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
 from titan_core.model.order import Approved, Check, Intent
@@ -28,6 +29,7 @@ class Closing:
         self._engine = engine
         self._serial = 0
         self._closing: dict[int, WorkingOrder] = {}
+        self._asked: set[WorkingOrder] = set()
 
     # -- what there is --------------------------------------------------------------------------------------------
     def entries(self, book: PhaseBook | None) -> list[WorkingOrder]:
@@ -108,8 +110,11 @@ class Closing:
         they are reduced first: returns True while such a reduction is under way and the offer has to be made again.
         """
         held = self.held(giver)
-        if not held:
+        if not held or not takers:
             return False
+        if self.is_working(giver):
+            self.cancel_own(giver)
+            return True
         venue, instruments = self._engine.venue, self._engine.layout.instruments
         positions = {}
         for k in held:
@@ -139,6 +144,20 @@ class Closing:
             self._engine.record.note(self._engine.now, BRAIN, f"phase {taker.id} could not answer an offer: {error}")
             return False
 
+    def is_working(self, book: PhaseBook) -> bool:
+        """Whether an order of the phase may still be executed on its account: its own, the Brain's for it, or a stop that is walking the book."""
+        return any(
+            order.is_live and order.desk.slot == book.slot and not (order.protective and order.intent.order_type is OrderType.LIMIT)
+            for order in self._engine.venue.working.values()
+        )
+
+    def cancel_own(self, book: PhaseBook) -> None:
+        """Send cancels for all orders of a phase that are not protective, its exits too."""
+        for order in list(self._engine.venue.working.values()):
+            if order.is_live and not order.protective and order.desk.slot == book.slot and order not in self._closing.values() and order not in self._asked:
+                self._asked.add(order)
+                self._engine.venue.cancel(order)
+
     def is_reducing(self, book: PhaseBook) -> bool:
         """Whether a closing order for one of the phase's positions is on its way."""
         return any(order.is_live and self._engine.account.owner[k] == book.slot for k, order in self._closing.items())
@@ -147,20 +166,23 @@ class Closing:
         """Return which share of these positions (bps) the taker could hold beside its own; 0 where they lack a stop that it demands."""
         engine, declaration = self._engine, taker.binding.declaration
         instruments, equity2 = engine.layout.instruments, max(0, self._governor.phase_equity2(taker))
-        bound2 = [0, 0]
+        used = self._governor.exposure.usage(taker.slot)
+        bound2 = [2 * used.margin, 2 * used.notional]
         offered2 = [0, 0]
-        for k in {*held, *self.held(taker)}:
+        losses = 0
+        for k in held:
             worth2 = abs(engine.account.lots[k]) * engine.account.units[k] * engine.value2(k)
             perp = instruments[k].is_perp
             amounts = (worth2 // taker.leverage if perp else worth2, worth2 if perp or declaration.hedged else 0)
-            totals = offered2 if k in held else bound2
-            totals[0] += amounts[0]
-            totals[1] += amounts[1]
+            offered2[0] += amounts[0]
+            offered2[1] += amounts[1]
+            losses += self._governor.exposure.position_loss(k)
             protection = engine.venue.protection.get(k)
-            if k in held and not declaration.hedged and (protection is None or protection.stop is None):
+            if not declaration.hedged and (protection is None or protection.stop is None):
                 return 0
         rooms = (equity2 * declaration.max_position_bps // BPS - bound2[0], equity2 * taker.leverage - bound2[1])
-        return min(max(0, min(BPS, room * BPS // offered)) for room, offered in zip(rooms, offered2, strict=True) if offered)
+        fits = [(rooms[0], offered2[0]), (rooms[1], offered2[1])]
+        return min((max(0, min(BPS, room * BPS // offered)) for room, offered in fits if offered), default=0)
 
     def _move(self, k: int, giver: PhaseId, taker: PhaseBook) -> None:
         engine = self._engine

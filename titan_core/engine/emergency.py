@@ -60,7 +60,10 @@ class EmergencySteps:
         if step == Emergency.CANCELLING_ENTRIES:
             return not closing.entries(None) and fire(Trigger.ENTRIES_CANCELLED)
         if step == Emergency.FLATTENING:
-            return closing.is_flat(None) and fire(Trigger.FLAT)
+            if not closing.is_flat(None):
+                closing.flatten(None)
+                return False
+            return fire(Trigger.FLAT)
         if step in LATE and not closing.is_flat(None):  # a fill that was on its way
             self._reads = 0
             return fire(Trigger.NOT_FLAT) and step != Emergency.LOCKED

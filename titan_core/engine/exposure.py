@@ -136,9 +136,7 @@ class ExposureDesk:
                 losses += self._order_loss(order.k, order.signed_leaves, order.intent)
         margin = notional = perp_notional = 0
         for k in touched:
-            buys, sells = self._pending(k)
-            worst = max(abs(account.lots[k] + buys), abs(account.lots[k] - sells))
-            worth = worst * account.units[k] * engine.value2(k) // 2
+            worth = self._worst2(k) // 2
             perp = engine.layout.instruments[k].is_perp
             margin += worth // leverage if perp else worth
             notional += worth if perp or declaration.hedged else 0
@@ -146,11 +144,32 @@ class ExposureDesk:
             losses += self._position_loss(k)
         return Usage(margin, notional, perp_notional, losses)
 
+    def _worst2(self, k: int) -> int:
+        """Return twice the worst-case worth of instrument k: what is held and what may still come, each at no less than its own price."""
+        value2, lots, unit = self._engine.value2(k), self._engine.account.lots[k], self._engine.account.units[k]
+        up, down = lots * value2, -lots * value2
+        for order in self._engine.venue.working.values():
+            if order.k == k and not order.intent.reduce_only:
+                worth2 = order.leaves_lots * max(value2, 2 * (order.intent.limit or order.intent.trigger or 0))
+                if order.sign > 0:
+                    up += worth2
+                else:
+                    down += worth2
+        return max(abs(lots * value2), up, down) * unit
+
+    def is_above_cap(self, book: PhaseBook) -> bool:
+        """Whether positions and working entries bind more margin than the phase may use."""
+        return self.usage(book.slot).margin > share(max(0, self._governor.phase_equity2(book)), book.binding.declaration.max_position_bps) // 2
+
     def _order_loss(self, k: int, signed_lots: int, intent: Intent) -> int:
         if intent.stop is None:
             return 0
         price = intent.limit or intent.trigger or self._engine.value2(k) // 2
         return stop_loss(signed_lots, price, intent.stop, intent)
+
+    def position_loss(self, k: int) -> int:
+        """Return what the position in instrument k would still lose down to its stop."""
+        return self._position_loss(k)
 
     def _position_loss(self, k: int) -> int:
         engine = self._engine
@@ -166,7 +185,8 @@ class ExposureDesk:
     def may_protect(self, book: PhaseBook, k: int, stop: int | None) -> bool:
         """Whether a stop may replace the present one: an unhedged position keeps a stop, and a wider one must fit what the phase may still lose."""
         if stop is None:
-            return book.binding.declaration.hedged
+            known = self._engine.venue.protection.get(k)
+            return book.binding.declaration.hedged and (known is None or known.stop is None)
         if stop < 1:
             return False
         wider = self._loss_at(k, stop) - self._position_loss(k)

@@ -52,6 +52,8 @@ class BrainGovernor:
         self._busy = False
         self._again = False
         self._first_boot = True
+        self._starting: list[PhaseBook] = []
+        self._booted: list[PhaseBook] = []
         self._commands: dict[Command, Callable[[PhaseBook | None], None]] = {
             Command.SELECT_PHASES: self._select_phases,
             Command.CLOSE_GATE: self._note_command("gate closed"),
@@ -225,12 +227,12 @@ class BrainGovernor:
     def _look(self) -> None:
         self.exposure.free_leases()
         configuration = self.machine.configuration
-        if configuration.is_in("emergency"):
-            self.emergency.go_on()
-            return
         equity2 = self.equity2()
         self.peak2 = max(self.peak2, self.watch.peak2(), equity2)
         self.worst_drawdown_ppm = max(self.worst_drawdown_ppm, drawdown_ppm(equity2, self.peak2))
+        if configuration.is_in("emergency"):
+            self.emergency.go_on()
+            return
         if configuration.risk is None:
             return
         level = drawdown(equity2, self.peak2, self.limits)
@@ -259,14 +261,19 @@ class BrainGovernor:
             book.flattening = not self.closing.is_flat(book)
             self.closing.flatten(book)
         if state is PhaseState.DRAINING:
-            if book.reducing and not self.closing.is_reducing(book):
+            if book.reducing and not self.closing.is_working(book):
                 self._hand_over(book)
+            level = day_loss(book.loss_base2 - book.base2 + self.phase_equity2(book), book.loss_base2, book.binding.declaration.daily_loss)
+            if level > book.level:
+                book.level = level
+                if level is DayLoss.ESCALATED:
+                    self.fire(Trigger.ESCALATE, book)
             if self.closing.is_flat(book):
                 self.fire(Trigger.DRAINED, book)
             return
         if state not in OPERATING:
             return
-        level = day_loss(self.phase_equity2(book), book.base2, book.binding.declaration.daily_loss)
+        level = day_loss(book.loss_base2 - book.base2 + self.phase_equity2(book), book.loss_base2, book.binding.declaration.daily_loss)
         if level > book.level:
             book.level = level
             self.fire({DayLoss.REDUCED: Trigger.REDUCE, DayLoss.HALTED: Trigger.HALT, DayLoss.ESCALATED: Trigger.ESCALATE}[level], book)
@@ -281,7 +288,8 @@ class BrainGovernor:
             if state in (PhaseState.DORMANT, PhaseState.DRAINING):
                 self._dwell(book, verdict is Verdict.ENTER)
             elif verdict is Verdict.LEAVE or (verdict is Verdict.OUTGROWN and self._has_successor(book)):
-                self.fire(Trigger.DRAIN, book)
+                if self.fire(Trigger.DRAIN, book):
+                    self.allocate()
 
     def _has_successor(self, book: PhaseBook) -> bool:
         states = self.machine.configuration.phases
@@ -309,6 +317,9 @@ class BrainGovernor:
             band = each.binding.declaration.band
             if band is not None and boot_verdict(band, equity) is Verdict.ENTER:
                 self.fire(Trigger.ARM, each)
+        starting, self._starting = self._starting, []
+        for each in starting:
+            self._start_phase(each)
 
     def _check_health(self, book: PhaseBook | None) -> None:
         assert book is not None
@@ -325,6 +336,11 @@ class BrainGovernor:
 
     def _start_phase(self, book: PhaseBook | None) -> None:
         assert book is not None
+        if self._first_boot and book not in self._booted:
+            self._booted.append(book)
+            self._starting.append(book)
+            return
+        book.loss_base2 = self.phase_equity2(book)
         book.base2, book.level, book.active_since = self.phase_equity2(book), DayLoss.NONE, self.engine.now
         book.activations += 1
         try:
@@ -368,6 +384,10 @@ class BrainGovernor:
             book.offset2 += after2 - before2
             book.expires_ns = (self.engine.now // D + 1) * D + GRACE_NS
             book.base2 += after2 - before2
+            book.loss_base2 = max(book.loss_base2, book.base2)
+            book.shrunk = self.watch.has_drifted(book)
+            if after2 < before2 and self.exposure.is_above_cap(book):
+                self.closing.cancel_entries(book)
         self._again = True
 
     # -- leaving --------------------------------------------------------------------------------------------------
@@ -392,7 +412,7 @@ class BrainGovernor:
 
     def _escalation(self, book: PhaseBook | None) -> None:
         self.escalated_today += 1
-        if self.drawdown >= Drawdown.WARNING:
+        if drawdown(self.equity2(), self.peak2, self.limits) >= Drawdown.WARNING:
             self.panic(f"phase {book.id if book else '?'} escalated while draw-down is at least {self.limits.drawdown_warning_bps / 100:g} %")
         elif self.escalated_today >= 2:
             self.fire(Trigger.HALT)

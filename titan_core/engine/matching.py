@@ -367,7 +367,8 @@ class SimVenue:
         signed = lots * order.sign
         before = engine.account.lots[k]
         fee = Money(-(-lots * price * (maker if liquidity is Liquidity.MAKER else taker) // PPM))  # as Instrument.fee: rounded against us
-        engine.account.trade(desk.slot, k, signed, price, fee)
+        slot = engine.account.owner[k] if before and order.intent.reduce_only else desk.slot
+        engine.account.trade(slot, k, signed, price, fee)
         order.leaves_lots -= lots
         if order.leaves_lots:
             order.status = PARTIAL
@@ -392,7 +393,10 @@ class SimVenue:
         has_protection = order.intent.stop is not None or order.intent.target is not None
         if increases and has_protection and (current is None or not order.attached):
             order.attached = True
-            self.protect(order.k, order.desk, order.intent.stop, order.intent.target)
+            # a second entry may tighten the stop of what is held already, never loosen it
+            stops = [stop for stop in (order.intent.stop, current.stop if current is not None else None) if stop is not None]
+            stop = (max(stops) if position > 0 else min(stops)) if stops else None
+            self.protect(order.k, order.desk, stop, order.intent.target)
         elif current is not None:
             self.protect(order.k, current.desk, current.stop, current.target)
 

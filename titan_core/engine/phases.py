@@ -58,7 +58,11 @@ class PhaseBook:
     """Until when the allocation holds: it must be renewed each day, or the phase may not enter any more."""
     base2: int = 0
     """Day base: phase equity at 00:00 UTC or at activation."""
+    loss_base2: int = 0
+    """What the losses of the day are measured against: the day base, not made smaller by a smaller allocation during the day."""
     level: DayLoss = DayLoss.NONE
+    shrunk: bool = False
+    """Whether a smaller allocation, not the market, put its margin above the drifted cap; that never forces a close."""
     desks: "list[Desk]" = field(factory=list)
     activations: int = 0
     broken: str = ""

@@ -54,11 +54,11 @@ class Turns:
         self._governor.escalated_today = 0
         self._governor.allocate()
         for book in self._governor.books:
+            book.level = DayLoss.NONE
+            book.base2 = book.loss_base2 = self._governor.phase_equity2(book)
             if self._governor.state_of(book) in OPERATING:
                 others = [other.id for other in self._governor.books if other is not book and self._governor.state_of(other) in OPERATING]
                 book.held_down = book.held_down and not self.correlations.released(book.id, others)
-                book.level = DayLoss.NONE
-                book.base2 = self._governor.phase_equity2(book)
                 self._governor.fire(Trigger.RECOVER, book)
         level = drawdown(self._governor.equity2(), self._governor.peak2, self._governor.limits)
         if level < self._governor.drawdown and self._governor.machine.configuration.risk is not Risk.HALTED:

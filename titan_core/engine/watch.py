@@ -26,8 +26,6 @@ class Watch:
         self._engine = engine
         self._armed: list[Condition] = []
         self._account: Condition | None = None
-        self._drift: dict[int, PhaseBook] = {}
-        self._drifted: list[PhaseBook] = []
         self._edges = sorted(
             {edge for book in governor.books if book.binding.declaration.band for edge in edges2(book.binding.declaration.band, governor.limits)}
         )
@@ -43,7 +41,6 @@ class Watch:
         for condition in self._armed:
             engine.disarm(condition)
         self._armed.clear()
-        self._drift.clear()
         self._account = None
         held = engine.account.held()
         if not held or not governor.machine.configuration.is_in("operational"):
@@ -60,9 +57,6 @@ class Watch:
         return condition
 
     def _crossed(self, condition: Condition) -> None:
-        book = self._drift.get(condition.seq)
-        if book is not None:
-            self._drifted.append(book)
         self._governor.settle()
 
     def _account_bound(self, held: list[int]) -> Bound:
@@ -79,12 +73,12 @@ class Watch:
         account = self._engine.account
         weights = {k: account.lots[k] * account.units[k] for k in mine}
         const = book.offset2 + account.flow2[book.slot]
-        floor = day_loss_floor2(book.level, book.base2, book.binding.declaration.daily_loss)
-        if floor is not None:
-            self._arm(Bound(f"{book.id} daily loss", weights, const, low=floor))
+        floor = day_loss_floor2(book.level, book.loss_base2, book.binding.declaration.daily_loss)
+        if floor is not None and book.loss_base2 > 0:
+            self._arm(Bound(f"{book.id} daily loss", weights, const, low=floor - book.loss_base2 + book.base2))
         drift = self._drift_bound(book, mine)
         if drift is not None:
-            self._drift[self._arm(drift).seq] = book
+            self._arm(drift)
 
     # -- drift ----------------------------------------------------------------------------------------------------
     def _cap_percent(self, book: PhaseBook) -> int:
@@ -106,11 +100,25 @@ class Watch:
             return None
         return Bound(f"{book.id} drift", weights, const, high=0)
 
+    def has_drifted(self, book: PhaseBook) -> bool:
+        """Whether the phase's margin is above its drifted cap now."""
+        account, instruments = self._engine.account, self._engine.layout.instruments
+        mine = [k for k in account.held() if account.owner[k] == book.slot]
+        total = -self._cap_percent(book) * self._governor.phase_equity2(book)
+        for k in mine:
+            times = 1 if instruments[k].is_perp else book.leverage
+            total += 100 * abs(account.lots[k]) * times * account.units[k] * self._engine.value2(k)
+        return bool(mine) and total >= 0
+
     def reduce_drift(self) -> None:
         """Bring phases whose margin has drifted above 1.1 × its cap back to the cap."""
         engine, account = self._engine, self._engine.account
-        drifted, self._drifted = self._drifted, []
-        for book in drifted:
+        for book in self._governor.books:
+            if not self.has_drifted(book):
+                book.shrunk = False
+                continue
+            if book.shrunk:  # a smaller allocation put it there; that never forces a close
+                continue
             cap2 = max(0, self._governor.phase_equity2(book)) * book.binding.declaration.max_position_bps // BPS
             mine = [k for k in account.held() if account.owner[k] == book.slot]
             margin2 = sum(self._margin2(k, book) for k in mine)
