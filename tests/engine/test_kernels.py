@@ -327,7 +327,7 @@ def test_the_level_book(seed):
     raw, columns = {}, []
     for instrument, n in zip((PERP, OTHER), rows, strict=True):
         ts = T0 + np.cumsum(g.choice([1, 1, 2, 9], n)).astype(np.int64)
-        price = (1000 + np.abs(np.cumsum(g.choice([-1, 0, 0, 1], n)) % 40 - 20)).astype(np.int32)
+        price = (1000 + np.abs(np.cumsum(g.choice([-1, 0, 0, 1, -9, 9], n)) % 40 - 20)).astype(np.int32)
         raw[instrument.id, StreamKind.TRADE] = {"ts": ts, "price": price, "signed_lots": np.ones(n, np.int32)}
         columns.append((ts.tolist(), price.tolist()))
     streams = build_tape((PERP, OTHER), raw).streams
