@@ -78,7 +78,7 @@ def test_validate_says_what_is_valid(configured: Path, capsys: pytest.CaptureFix
 def test_other_commands_stop_at_a_bad_configuration_with_4(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (configured / "brain.toml").write_text("dwell_s = -1\n", "utf-8")
     assert main(["phase", "list"]) == 4
-    assert "brain.dwell_s must lie in 0 … 86400 s, found -1" in " ".join(capsys.readouterr().err.split())
+    assert "brain.dwell_s must lie in 1 … 86400 s, found -1" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_schema_is_a_json_schema_with_units(installed: Installed, capsys: pytest.CaptureFixture[str]) -> None:
