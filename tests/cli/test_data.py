@@ -115,7 +115,7 @@ def test_list_of_nothing_says_how_to_make_a_tape(tmp_path: Path, capsys: pytest.
 def test_verify_tells_sound_from_damaged(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tape = tmp_path / "tape"
     run(capsys, "import", recording, "--tape", tape)
-    assert "is sound" in " ".join(run.split())(capsys, "verify", tape)[1]
+    assert "is sound" in " ".join(run(capsys, "verify", tape)[1].split())
     entry = read_manifest(tape).files[0]
     content = bytearray((tape / entry.path).read_bytes())
     content[-1] ^= 1
