@@ -241,9 +241,7 @@ def test_a_hand_over_leaves_room_for_what_the_taker_has_working_already():
 
     tape = market_tape({PERP: [600_000] * 5 + [640_000] * 30 + [780_000] * 40, ETH: [600_000] * 60 + [599_000] * 15})
     grow = plan((90, enter(160, 1_000)))
-    engine, governor = play(
-        tape, lambda: outgrown(grow, taker=plan((2_000, rest)), losses=LOSSES, max_position_bps=2_500), 2_400, governor=Capped
-    )
+    engine, governor = play(tape, lambda: outgrown(grow, taker=plan((2_000, rest)), losses=LOSSES, max_position_bps=2_500), 2_400, governor=Capped)
     assert notes(engine, "middle") == ["entered"]
     assert [tag for _, tag in fills(engine)] == ["", "hand-over", ""] and engine.account.owner == [1, 1]
 
@@ -378,9 +376,7 @@ def test_a_margin_that_has_drifted_is_reduced_whatever_else_happens_at_that_even
 @pytest.mark.parametrize(("legs", "answer"), [((1, 40), "no_stop"), ((1, -40), "no_stop"), ((11, 11), "no_stop"), ((11, -11), "entered")])
 def test_the_legs_of_a_pair_must_undo_each_other(legs, answer):
     tape = market_tape({SPOT: [600_000] * 20, PERP: [600_000] * 20})
-    engine, _ = play(
-        tape, lambda: [hedged(phase("h", 200, None, strategy=plan((90, pair(*legs))), leverage=(1, 3)))], 1_000, governor=BrainGovernor
-    )
+    engine, _ = play(tape, lambda: [hedged(phase("h", 200, None, strategy=plan((90, pair(*legs))), leverage=(1, 3)))], 1_000, governor=BrainGovernor)
     assert notes(engine, "h") == [answer]
     assert engine.account.lots == (list(legs) if answer == "entered" else [0, 0])
 
