@@ -88,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line of this benchmark."""
     parse = argparse.ArgumentParser(prog=COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("--only", action="append", default=[], choices=list(PARTS), help="measure this part alone; may be repeated (default all)")
-    parse.add_argument("--ticks", type=int, default=3_000_000, help="length of the level rule's slice (default 3000000)")
+    parse.add_argument("--ticks", type=int, default=4_500_000, help="length of the level rule's slice (default 4500000)")
     parse.add_argument("--fires", type=int, default=200, help="how often the level rule is to fire (default 200)")
     parse.add_argument("--repetitions", type=int, default=3, help="how often each peer runs (default 3)")
     parse.add_argument("--seed", type=int, default=1, help="seed of the generated ticks (default 1)")
