@@ -342,20 +342,22 @@ def test_a_phase_that_is_leaving_is_flattened_at_its_third_level():
 
 
 # -- limits -----------------------------------------------------------------------------------------------------------
-def test_a_second_entry_does_not_loosen_the_stop_of_the_first():
+@pytest.mark.parametrize("side", [1, -1], ids=["long", "short"])
+def test_a_second_entry_does_not_loosen_the_stop_of_the_first(side):
     def more(market):
         before = market.budget().risk
-        enter(1, 1_200)(market)
+        enter(side, 1_200)(market)
         market.after(60 * S, lambda market, timer: market.note(str(before - market.budget().risk)))
 
     engine, governor = play(
-        price_tape([600_000] * 8 + list(range(600_000, 585_000, -500))),
-        lambda: [phase("p", 200, None, strategy=plan((90, enter(66, 100)), (150, more)), losses=LOSSES)],
+        price_tape([600_000] * 8 + list(range(600_000, 600_000 - side * 15_000, -side * 500))),
+        lambda: [phase("p", 200, None, strategy=plan((90, enter(side * 66, 100)), (150, more)), losses=LOSSES)],
         1_000,
     )
     charged = int(notes(engine, "p")[-1])
     assert 0 < charged < U, "one lot down to the nearer stop"
-    assert engine.record.fills[-1].price == 594_000 and fills(engine) == [(66, ""), (1, ""), (-67, "stop")]
+    assert fills(engine) == [(side * 66, ""), (side, ""), (side * -67, "stop")]
+    assert abs(engine.record.fills[-1].price - (600_000 - side * 6_000)) <= 1
 
 
 @pytest.mark.parametrize("fall", [[585_000], [587_500, 585_000]], ids=["with another bound at one event", "in two steps"])
