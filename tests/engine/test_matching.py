@@ -265,11 +265,21 @@ def test_protection_grows_with_a_position_that_is_filled_in_parts(form):
     assert fills(engine) == [(200, 2, 1000, "maker"), (210, 1, 1000, "maker"), (300, 2, 1000, "maker"), (300, -5, 980, "taker")]
 
 
-def test_a_stop_that_was_moved_stays_moved_when_more_of_the_entry_is_filled(form):
-    events = Events().quote(0, 1000, 1001, 10, 10).trade(200, 1000, -12).trade(210, 1000, -1).trade(220, 995, 1).trade(230, 993)
-    script = Script({100: entry(5, limit=1000, stop=985), 205: lambda m: m.protect(m.perp, stop=994)})
+def test_a_stop_and_target_that_were_moved_stay_moved_when_more_of_the_entry_is_filled(form):
+    events = Events().quote(0, 1000, 1001, 10, 10).trade(200, 1000, -12).trade(210, 1000, -1).trade(220, 995, 1).trade(225, 1011, 1).trade(230, 993)
+    script = Script({100: entry(5, limit=1000, stop=985, target=1010), 205: lambda m: m.protect(m.perp, stop=994, target=1030)})
     engine = run(form, events, script)
-    assert fills(engine)[-1] == (230, -5, 993, "taker")
+    assert fills(engine)[-1] == (230, -5, 993, "taker")  # neither 1010 nor 985
+
+
+def test_a_second_entry_may_tighten_the_stop_and_never_loosens_it(form):
+    for stops, prints, expected in (((985, 970), (986, 980), 980), ((970, 985), (986, 984), 984)):
+        events = Events().quote(0, 1000, 1001, 10, 10).trade(200, prints[0]).trade(300, prints[1]).trade(400, 900)
+        engine = run(form, events, Script({100: entry(2, stop=stops[0]), 120: entry(2, stop=stops[1])}))
+        assert fills(engine)[-1] == (300, -4, expected, "taker")
+        events = Events().quote(0, 1000, 1001, 10, 10).trade(200, 2000 - prints[0]).trade(300, 2000 - prints[1]).trade(400, 1100)
+        engine = run(form, events, Script({100: entry(-2, stop=2000 - stops[0]), 120: entry(-2, stop=2000 - stops[1])}))
+        assert fills(engine)[-1] == (300, 4, 2000 - expected, "taker")
 
 
 def test_a_print_through_the_entry_and_its_stop_sets_off_both(form):

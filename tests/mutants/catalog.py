@@ -284,6 +284,7 @@ MUTANTS = tuple(
         ("orders: fees are rounded down", _MATCHING, "Money(-(-lots * price *", "Money((lots * price *"),
         ("protection: outlives a turn of the position", _MATCHING, "if position == 0 or before * position < 0:", "if position == 0:"),
         ("protection: a later fill of the entry resets it", _MATCHING, "and (current is None or not order.attached):", "and True:"),
+        ("protection: a second entry loosens it", _MATCHING, "(max(stops) if position > 0 else min(stops))", "order.intent.stop"),
         ("protection: a print through the entry spares the stop", _MATCHING, "        self._stop_swept(order)\n", ""),
         (
             "protection: exits outlive their position",
