@@ -174,3 +174,11 @@ def test_no_approved_entry_creates_or_worsens_an_excess(lots, margin, notional, 
     assert snapshot.phase_margin + worth / 20 <= 500 * USDT
     assert snapshot.phase_notional + worth <= 20_000 * USDT
     assert stop_loss(approved.signed_lots, 600_001, 600_001 - stop_ticks, order) <= risk * USDT
+
+
+def test_the_venues_own_leverage_limits_a_phase_too():
+    tame = evolve(PERP, max_leverage=5)
+    wide = evolve(SNAPSHOT, risk_left=10**15)
+    # half of 1,000 USDT at five times, not twenty
+    assert not isinstance(approve([intent(41, tame)], [LEG], wide, PHASE, LIMITS), Refused)
+    assert refusal(approve([intent(42, tame)], [LEG], wide, PHASE, LIMITS)) is RefusalCode.MAX_POSITION

@@ -214,7 +214,8 @@ def test_an_outgrown_phase_hands_its_position_over_with_its_stop():
     assert ("small.drain", "draining") in steps(engine) and ("small.drained", "dormant") in steps(engine)
     assert engine.account.lots[0] > 0, "handed over, not closed"
     assert engine.account.owner[0] == 1
-    assert len(engine.record.fills) == 1
+    assert [fill.tag for fill in engine.record.fills] == ["", "hand-over"], "cut to what the taker may lose down to the stop"
+    assert governor.exposure.snapshot(governor.books[1]).risk_left >= 0
     assert governor.phase_equity2(governor.books[1]) == governor.equity2()
 
 
@@ -373,3 +374,33 @@ def test_an_entry_in_flight_when_its_phase_is_flattened_is_closed_too():
     engine = replay.Replay(replay.Prepared(tape), governor, cash=governor.cash, slots=governor.slots, latency_ns=120 * S).run()
     assert ("only.escalate", "escalated") in steps(engine)
     assert engine.account.lots == [0]
+
+
+def test_a_second_entry_without_a_target_keeps_the_first_ones():
+    class Adds(Hold):
+        def on_start(self, market):
+            market.after(90 * S, self._first)
+            market.after(210 * S, self._second)
+
+        def _first(self, market, timer):
+            market.enter(market.perp, 3, stop=590_000, target=650_000)
+
+        def _second(self, market, timer):
+            market.enter(market.perp, 3, stop=590_000)
+
+    engine, _ = both(price_tape([600_000] * 10 + [651_000] * 5), lambda: [phase("only", 200, None, strategy=Adds)], Decimal(1_000))
+    assert [fill.tag for fill in engine.record.fills] == ["", "", "target"]
+    assert engine.account.lots == [0]
+
+
+def test_a_hand_over_does_not_exceed_what_the_taker_may_lose():
+    class All(Hold):
+        share = 4.0
+        stop_bps = 1_000
+
+    careful = LossLevels(100, 110, 120)
+    make = lambda: [phase("small", 200, 5_000, strategy=All), phase("middle", 2_500, 50_000, strategy=Strategy, losses=careful)]  # noqa: E731
+    engine, governor = both(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), make, Decimal(2_400))
+    assert engine.account.owner[0] in (1, -1)
+    if engine.account.lots[0]:
+        assert governor.exposure.snapshot(governor.books[1]).risk_left >= 0

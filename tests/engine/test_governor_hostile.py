@@ -168,6 +168,8 @@ def outgrown(strategy, *, adopt=lambda offer: True, drain_s=900, taker=Strategy,
 
 def rest_an_exit(market):
     market.exit(market.perp, lots=10, limit=790_000)
+    # so that the taker's budget holds the loss to the stop
+    market.arm(market.perp.bid_above(779_000), lambda market, hit: market.protect(market.perp, stop=775_000))
 
 
 def add_one_above(market):
@@ -268,7 +270,9 @@ def test_at_boot_every_phase_has_its_share_before_any_of_them_starts():
 def test_a_junior_that_loses_its_share_to_its_senior_is_not_escalated_by_that(after_midnight):
     start = 19_700 * 86_400 * S + 85_500 * S
     prices = [600_000] * 5 + [635_000] * 11 + [after_midnight] * 20
-    grow = plan((85_500 - 43_200 + 90, enter(800, 400)))
+    noon = 85_500 - 43_200
+    tighten = lambda market: market.protect(market.perp, stop=625_000)  # noqa: E731  # so that the taker's budget holds the loss to it
+    grow = plan((noon + 90, enter(800, 400)), (noon + 400, tighten))
 
     def bindings():
         return [phase("hunter", 2_500, 50_000, strategy=grow, losses=LOSSES), phase("sentinel", 50_000, None, strategy=Strategy, losses=LOSSES)]

@@ -171,7 +171,7 @@ class _Checker:
     def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
         s, first = self.snapshot, intents[0]
         added = self._added(intents, legs, sizes)
-        equity, times = max(0, s.phase_equity), s.leverage
+        equity, times = max(0, s.phase_equity), min(s.leverage, *(intent.instrument.max_leverage for intent in intents))
         margin, cap = s.phase_margin + added.margin, share(equity, self.phase.max_position_bps)
         said = f"{self.phase.max_position_bps} bps of phase equity"
         self.at_most(first, RefusalCode.MAX_POSITION, margin, cap, lambda: f"margin {to_usdt(margin)} would exceed {to_usdt(cap)}, {said}")
@@ -196,7 +196,7 @@ class _Checker:
             price, perp = entry_price(intent, leg), intent.instrument.is_perp
             worth = intent.instrument.notional(lots, price)
             fees += intent.instrument.fee(lots, price, False)
-            margin += ceil_div(worth, self.snapshot.leverage) if perp else worth
+            margin += ceil_div(worth, min(self.snapshot.leverage, intent.instrument.max_leverage)) if perp else worth
             notional += worth if perp or self.phase.hedged else 0
             perp_notional += worth if perp else 0
             if intent.stop is not None:

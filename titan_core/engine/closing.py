@@ -181,7 +181,7 @@ class Closing:
             if not declaration.hedged and (protection is None or protection.stop is None):
                 return 0
         rooms = (equity2 * declaration.max_position_bps // BPS - bound2[0], equity2 * taker.leverage - bound2[1])
-        fits = [(rooms[0], offered2[0]), (rooms[1], offered2[1])]
+        fits = [(rooms[0], offered2[0]), (rooms[1], offered2[1]), (self._governor.exposure.snapshot(taker).risk_left, losses)]
         return min((max(0, min(BPS, room * BPS // offered)) for room, offered in fits if offered), default=0)
 
     def _move(self, k: int, giver: PhaseId, taker: PhaseBook) -> None:

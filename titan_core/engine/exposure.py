@@ -138,10 +138,13 @@ class ExposureDesk:
         for k in touched:
             worth = self._worst2(k) // 2
             perp = engine.layout.instruments[k].is_perp
-            margin += worth // leverage if perp else worth
+            margin += worth // min(leverage, engine.layout.instruments[k].max_leverage) if perp else worth
             notional += worth if perp or declaration.hedged else 0
             perp_notional += worth if perp else 0
-            losses += self._position_loss(k)
+            loss = self._position_loss(k)
+            if declaration.hedged and perp and not loss:  # a pair has no stop: it is charged what it may lose under stress
+                loss = share(worth, self._governor.limits.pair_stress_bps)
+            losses += loss
         return Usage(margin, notional, perp_notional, losses)
 
     def _worst2(self, k: int) -> int:

@@ -396,7 +396,10 @@ class SimVenue:
             # a second entry may tighten the stop of what is held already, never loosen it
             stops = [stop for stop in (order.intent.stop, current.stop if current is not None else None) if stop is not None]
             stop = (max(stops) if position > 0 else min(stops)) if stops else None
-            self.protect(order.k, order.desk, stop, order.intent.target)
+            target = order.intent.target
+            if target is None and current is not None:
+                target = current.target
+            self.protect(order.k, order.desk, stop, target)
         elif current is not None:
             self.protect(order.k, current.desk, current.stop, current.target)
 

@@ -6,7 +6,8 @@ from titan_core.brain.correlation import Correlations
 from titan_core.brain.risk import DayLoss, drawdown
 from titan_core.brain.vocabulary import Risk, Trigger
 from titan_core.engine.conditions import Timer
-from titan_core.engine.phases import OPERATING
+from titan_core.engine.phases import OPERATING, PhaseBook
+from titan_core.model.ids import PhaseId
 from titan_core.model.units import D, H
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Turns:
                 book.held_down = True
                 self._governor.fire(Trigger.REDUCE, book)
 
+    def _activated_before(self, book: PhaseBook) -> list[PhaseId]:
+        """Return the operating phases that were activated earlier: only they hold a phase down."""
+        others = [other for other in self._governor.books if other is not book and self._governor.state_of(other) in OPERATING]
+        return [other.id for other in others if (other.active_since, other.slot) < (book.active_since, book.slot)]
+
     def _midnight(self, timer: Timer) -> None:
         """Clear the phases' levels, share equity out anew, relax what draw-down admits."""
         self._engine.at_system((self._engine.now // D + 1) * D, self._midnight)
@@ -57,8 +63,7 @@ class Turns:
             book.level = DayLoss.NONE
             book.base2 = book.loss_base2 = self._governor.phase_equity2(book)
             if self._governor.state_of(book) in OPERATING:
-                others = [other.id for other in self._governor.books if other is not book and self._governor.state_of(other) in OPERATING]
-                book.held_down = book.held_down and not self.correlations.released(book.id, others)
+                book.held_down = book.held_down and not self.correlations.released(book.id, self._activated_before(book))
                 self._governor.fire(Trigger.RECOVER, book)
         level = drawdown(self._governor.equity2(), self._governor.peak2, self._governor.limits)
         if level < self._governor.drawdown and self._governor.machine.configuration.risk is not Risk.HALTED:
