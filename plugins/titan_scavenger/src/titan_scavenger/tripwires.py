@@ -88,6 +88,7 @@ def liquidation_levels(highs: Sequence[int], lows: Sequence[int], leverages: Ite
     maintenance margin are left out: no venue opens them. Only what lies within [low, high] is returned, and only swings that can lead there are looked at.
     """
     found = []
+    highs, lows = sorted(highs), sorted(lows)
     for leverage in leverages:
         scale = BPS * leverage
         room = BPS - maintenance_bps * leverage
@@ -95,10 +96,15 @@ def liquidation_levels(highs: Sequence[int], lows: Sequence[int], leverages: Ite
             continue
         up, down = scale + room, scale - room
         first, last = low * scale // up, (high + 1) * scale // up
-        found += [(entry * up // scale, LIQUIDATION) for entry in highs if first <= entry <= last]
+        found += [(entry * up // scale, LIQUIDATION) for entry in _within(highs, first, last)]
         first, last = (low - 1) * scale // down, high * scale // down
-        found += [(-(-entry * down // scale), LIQUIDATION) for entry in lows if first <= entry <= last]
+        found += [(-(-entry * down // scale), LIQUIDATION) for entry in _within(lows, first, last)]
     return [level for level in found if low <= level[0] <= high]
+
+
+def _within(rising: Sequence[int], low: int, high: int) -> Sequence[int]:
+    """Return the values of a rising sequence that lie within [low, high]."""
+    return rising[bisect_left(rising, low) : bisect_right(rising, high)]
 
 
 def merge(levels: Iterable[Level], span: int) -> list[Cluster]:
