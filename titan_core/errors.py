@@ -16,6 +16,12 @@ class UsageError(TitanError):
     """The user asked for something that does not exist or does not fit together (exit code 2)."""
 
 
+class TooLarge(UsageError):
+    """An amount does not fit into the 64 bits of the compiled searches; the reference engine has no such limit."""
+
+    aborts = True
+
+
 class ConfigError(TitanError):
     """A configuration value is missing, unknown or impossible; the user must edit the file named in the message (exit code 4)."""
 

@@ -329,8 +329,8 @@ class Market(Protocol):
         """Call back at every multiple of the period since 1970, hence at each close of a bar of that length."""
         ...
 
-    def budget(self) -> Budget:
-        """What this phase may use now."""
+    def budget(self, instrument: InstrumentView | None = None) -> Budget:
+        """What this phase may use now; with an instrument, what it may use there, its venue's leverage limit and taker fee considered."""
         ...
 
     def enter(

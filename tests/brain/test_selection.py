@@ -46,14 +46,13 @@ def test_the_last_band_is_never_outgrown():
     assert judge(OPEN, 10**9 * USDT, LIMITS) is Verdict.ENTER
 
 
-@given(st.integers(0, 60_000 * USDT), st.sampled_from([SMALL, OPEN, CapitalBand.usdt(2_500, 50_000)]))
-def test_the_verdict_changes_at_the_edges_and_nowhere_else(equity, band):
-    edges = edges2(band, LIMITS)
-    beyond = min((edge for edge in edges if edge > 2 * equity), default=None)
+@given(st.integers(0, 120_000 * USDT), st.sampled_from([SMALL, OPEN, CapitalBand.usdt(2_500, 50_000)]))
+def test_the_verdict_changes_at_the_edges_and_nowhere_else(equity2, band):
+    beyond = min((edge for edge in edges2(band, LIMITS) if edge > equity2), default=None)
     if beyond is not None:
         before = (beyond - 1) // 2
-        assert judge(band, before, LIMITS) is judge(band, equity, LIMITS)
-        assert judge(band, -(-beyond // 2), LIMITS) is not judge(band, before, LIMITS)
+        assert judge(band, before, LIMITS) is judge(band, equity2 // 2, LIMITS)
+        assert judge(band, beyond // 2, LIMITS) is not judge(band, before, LIMITS)
 
 
 def test_one_active_phase_gets_everything():

@@ -173,11 +173,14 @@ def rest_an_exit(market):
 
 
 def add_one_above(market):
-    def add(market, condition):
-        market.protect(market.perp, stop=779_000)
-        market.enter(market.perp, 1, stop=779_000)
+    """Ask for one more just before the price rises, so that it is on its way when the phase has to leave."""
 
-    market.arm(market.perp.bid_above(779_000), add)
+    def add(market, timer):
+        market.protect(market.perp, stop=639_000)
+        market.enter(market.perp, 1, stop=639_000)
+
+    market.at(NOON + 2_100 * S - 1_000_000, add)
+    market.arm(market.perp.bid_above(779_000), lambda market, hit: market.protect(market.perp, stop=779_000))
 
 
 @pytest.mark.parametrize(("act", "lots"), [(rest_an_exit, 160), (add_one_above, 161)], ids=["resting exit", "entry in flight"])

@@ -259,7 +259,7 @@ MUTANTS = tuple(
         ("funding: longs receive a positive rate", _CORE, "amount = -lots * self", "amount = lots * self"),
         ("funding: rounded in our favour", _CORE, "value2 * rate // (2 * RATE_SCALE)", "value2 * rate // (2 * RATE_SCALE) + 1"),
         ("timers: a past time means now", _CORE, "max(ts_ns, self.now + 1)", "max(ts_ns, self.now)"),
-        ("value: spot is worth what it costs", _CORE, "return 2 * quote[0] if quote else 0", "return 2 * quote[1] if quote else 0"),
+        ("value: spot is worth what it costs", _CORE, "if factor == 1 else 2 * quote[0]", "if factor == 1 else 2 * quote[1]"),
         ("orders: an order arrives at once", _MATCHING, "self.engine.now + self.latency_ns, self._arrive", "self.engine.now + 1, self._arrive"),
         ("orders: a cancel arrives at once", _MATCHING, "self.engine.now + self.latency_ns, self._cancel_arrives", "self.engine.now + 1, self._cancel_arrives"),
         ("orders: a stop trades at the quote of before the print", _MATCHING, "(touched - best) * sign > 0", "(touched - best) * sign > 10**9"),

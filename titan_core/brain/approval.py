@@ -171,7 +171,7 @@ class _Checker:
     def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
         s, first = self.snapshot, intents[0]
         added = self._added(intents, legs, sizes)
-        equity, times = max(0, s.phase_equity), min(s.leverage, *(intent.instrument.max_leverage for intent in intents))
+        equity, times = max(0, s.phase_equity), s.leverage
         margin, cap = s.phase_margin + added.margin, share(equity, self.phase.max_position_bps)
         said = f"{self.phase.max_position_bps} bps of phase equity"
         self.at_most(first, RefusalCode.MAX_POSITION, margin, cap, lambda: f"margin {to_usdt(margin)} would exceed {to_usdt(cap)}, {said}")

@@ -44,8 +44,8 @@ def edges2(band: CapitalBand, limits: BrainLimits) -> tuple[int, ...]:
     """Return the doubled equities at which `judge` changes: below an edge one verdict holds, from it on another."""
     low, up = band.lower, band.upper
     edges = [2 * (low - share(low, limits.band_leave_bps)), 2 * (low + share(low, limits.band_enter_bps))]
-    if up is not None:
-        edges += [2 * (up - share(up, limits.band_enter_bps)) + 1, 2 * (up + share(up, limits.band_leave_bps)) + 1]
+    if up is not None:  # `judge` sees whole 1e-8 USDT, so what lies above X begins at X + 1
+        edges += [2 * (up - share(up, limits.band_enter_bps)) + 2, 2 * (up + share(up, limits.band_leave_bps)) + 2]
     return tuple(edges)
 
 

@@ -57,6 +57,12 @@ class Closing:
     def cancel_entries(self, book: PhaseBook | None) -> None:
         """Send cancels for all entry orders."""
         for order in self.entries(book):
+            self._cancel(order)
+
+    def _cancel(self, order: WorkingOrder) -> None:
+        """Send one cancel for an order, however often it is asked for."""
+        if order not in self._asked:
+            self._asked.add(order)
             self._engine.venue.cancel(order)
 
     def flatten(self, book: PhaseBook | None) -> None:
@@ -112,9 +118,6 @@ class Closing:
         held = self.held(giver)
         if not held or not takers:
             return False
-        if self.is_working(giver):
-            self.cancel_own(giver)
-            return True
         venue, instruments = self._engine.venue, self._engine.layout.instruments
         positions = {}
         for k in held:
@@ -125,6 +128,9 @@ class Closing:
             keep_bps = self._share_that_fits(taker, held)
             if taker.broken or keep_bps <= 0 or not self._accepts(taker, offer):
                 continue
+            if self.is_working(giver):  # what is on its way must end before anything moves
+                self.cancel_own(giver)
+                return True
             if keep_bps >= BPS:
                 for k in held:
                     self._move(k, giver.id, taker)
@@ -154,9 +160,8 @@ class Closing:
     def cancel_own(self, book: PhaseBook) -> None:
         """Send cancels for all orders of a phase that are not protective, its exits too."""
         for order in list(self._engine.venue.working.values()):
-            if order.is_live and not order.protective and order.desk.slot == book.slot and order not in self._closing.values() and order not in self._asked:
-                self._asked.add(order)
-                self._engine.venue.cancel(order)
+            if order.is_live and not order.protective and order.desk.slot == book.slot and order not in self._closing.values():
+                self._cancel(order)
 
     def is_reducing(self, book: PhaseBook) -> bool:
         """Whether a closing order for one of the phase's positions is on its way."""
@@ -172,8 +177,7 @@ class Closing:
         losses = 0
         for k in held:
             worth2 = abs(engine.account.lots[k]) * engine.account.units[k] * engine.value2(k)
-            perp = instruments[k].is_perp
-            amounts = (worth2 // taker.leverage if perp else worth2, worth2 if perp or declaration.hedged else 0)
+            amounts = (worth2 // taker.leverage_on(instruments[k]), worth2 if instruments[k].is_perp or declaration.hedged else 0)
             offered2[0] += amounts[0]
             offered2[1] += amounts[1]
             losses += self._governor.exposure.position_loss(k)

@@ -20,6 +20,7 @@ from titan_core.errors import TapeError, UsageError
 from titan_core.model.calendar import utc
 from titan_core.model.enums import StreamKind
 from titan_core.model.fill import FundingPayment
+from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.units import NEVER, RATE_SCALE, Money
 from titan_core.ports import Bars, Budget
@@ -37,8 +38,8 @@ class Governor(Protocol):
         """Approve all intents or refuse them whole."""
         ...
 
-    def budget(self, desk: Any) -> Budget:
-        """Return what the phase of a desk may use now."""
+    def budget(self, desk: Any, instrument: Instrument | None) -> Budget:
+        """Return what the phase of a desk may use now; in one instrument, where it is given."""
         ...
 
     def may_protect(self, desk: Any, k: int, stop: int | None) -> bool:
@@ -225,24 +226,30 @@ class Engine:
     def value2(self, k: int) -> int:
         """Return twice the price that values instrument k as of now; 0 before any price is known."""
         rank, column, factor = self._values[k]
-        if factor == 1:
-            quote = self.quote(k)
-            return quote[0] + quote[1] if quote else 0
-        if self.layout.keys[rank][1] is StreamKind.MARK:
-            mark = self.latest(rank, "price")
-            if mark is not None:
-                return 2 * mark
-            quote = self.quote(k)
-            return quote[0] + quote[1] if quote else 0
+        if factor == 2 and self.layout.keys[rank][1] is StreamKind.MARK:
+            return 2 * (self.latest(rank, "price") or 0)
         quote = self.quote(k)
-        return 2 * quote[0] if quote else 0
+        if quote is None:
+            return 0
+        return quote[0] + quote[1] if factor == 1 else 2 * quote[0]
 
     def _begin(self) -> None:
         for k, instrument in enumerate(self.layout.instruments):
             rank = self.layout.rank(k, StreamKind.FUNDING)
             if instrument.is_perp and rank != NO_STREAM:
                 self.arm_system(any_event(rank), self._settle_funding, k)
+            marks = self._values[k][0]
+            if self.layout.keys[marks][1] is StreamKind.MARK and self.latest_ts(marks) is None:
+                self._values[k] = self.layout.quoted_value(k)  # until the marks begin, bounds and worth follow the mid
+                self.arm_system(any_event(marks), self._marks_begin, k)
         self.governor.begin(self)
+
+    def _marks_begin(self, condition: Condition) -> None:
+        """Value a position by the mark price from its first row on; what watches the account is armed anew."""
+        k: int = condition.payload
+        self._values[k] = self.layout.value_stream(k)
+        self.liquidator.watch()
+        self.governor.settle()
 
     def _settle_funding(self, condition: Condition) -> None:
         k: int = condition.payload

@@ -324,9 +324,9 @@ class Desk:
             self._timers = [t for t in self._timers if t.alive]
         return timer
 
-    def budget(self) -> Any:
-        """What this phase may use now."""
-        return self.engine.governor.budget(self)
+    def budget(self, instrument: InstrumentHandle | None = None) -> Any:
+        """What this phase may use now; in one instrument, where it is given."""
+        return self.engine.governor.budget(self, instrument.spec if instrument else None)
 
     def enter(
         self,

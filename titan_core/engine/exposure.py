@@ -12,8 +12,9 @@ from titan_core.engine.account import NOBODY
 from titan_core.engine.phases import PhaseBook
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import ClientOrderId
+from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused
-from titan_core.model.units import NEVER, Money, S, share
+from titan_core.model.units import NEVER, PPM, Money, S, share
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -52,6 +53,7 @@ class ExposureDesk:
         bars = engine.layout.bars_only
         self._stale_ns = [max(limits.stale_s * S, 2 * bars.get(i.id, 0)) for i in engine.layout.instruments]
         self._quotes = [engine.layout.rank(k, StreamKind.QUOTE) for k in range(len(engine.layout.instruments))]
+        self._marks = [engine.layout.rank(k, StreamKind.MARK) for k in range(len(engine.layout.instruments))]
 
     # -- approval -------------------------------------------------------------------------------------------------
     def approve(self, intents: Sequence[Intent]) -> tuple[Approved, ...] | Refused:
@@ -98,6 +100,9 @@ class ExposureDesk:
         engine = self._engine
         quote = engine.quote(k) or (0, 0, 0, 0)
         quoted_at = engine.latest_ts(self._quotes[k]) if self._quotes[k] >= 0 else None
+        marked_at = engine.latest_ts(self._marks[k]) if self._marks[k] >= 0 else None
+        if quoted_at is not None and marked_at is not None:  # a stream that values a position must live as the quotes do
+            quoted_at = min(quoted_at, marked_at)
         buys, sells = self._pending(k)
         slot = self.lease.get(k, NOBODY)
         return LegState(
@@ -126,8 +131,8 @@ class ExposureDesk:
     def usage(self, slot: int) -> Usage:
         """Add up the worst case of a phase: positions plus all orders that could still increase them, and the losses to their stops."""
         engine, account = self._engine, self._engine.account
-        declaration = self._governor.books[slot].binding.declaration
-        leverage = declaration.leverage[1]
+        book = self._governor.books[slot]
+        declaration = book.binding.declaration
         touched = {k for k in account.held() if account.owner[k] == slot}
         losses = 0
         for order in engine.venue.working.values():
@@ -138,7 +143,7 @@ class ExposureDesk:
         for k in touched:
             worth = self._worst2(k) // 2
             perp = engine.layout.instruments[k].is_perp
-            margin += worth // min(leverage, engine.layout.instruments[k].max_leverage) if perp else worth
+            margin += worth // book.leverage_on(engine.layout.instruments[k])
             notional += worth if perp or declaration.hedged else 0
             perp_notional += worth if perp else 0
             loss = self._position_loss(k)
@@ -195,13 +200,14 @@ class ExposureDesk:
         wider = self._loss_at(k, stop) - self._position_loss(k)
         return wider <= 0 or wider <= self.snapshot(book).risk_left
 
-    def budget(self, book: PhaseBook) -> PhaseBudget:
-        """Return what a phase may use now, before the size multiplier."""
+    def budget(self, book: PhaseBook, instrument: Instrument | None) -> PhaseBudget:
+        """Return what a phase may use now, before the size multiplier; in one instrument, where it is given."""
         s = self.snapshot(book)
         declaration = book.binding.declaration
+        times, fee_ppm = (book.leverage_on(instrument), instrument.taker_fee_ppm) if instrument else (s.leverage, 0)
         margin_left = share(max(0, s.phase_equity), declaration.max_position_bps) - s.phase_margin
-        free = s.equity - s.total_margin
-        most = min(margin_left * s.leverage, s.phase_equity * s.leverage - s.phase_notional, free * s.leverage)
+        free = (s.equity - s.total_margin) * times * PPM // (PPM + times * fee_ppm)
+        most = min(margin_left * times, s.phase_equity * s.leverage - s.phase_notional, free)
         return PhaseBudget(Money(s.phase_equity), Money(max(0, most)), Money(max(0, s.risk_left)))
 
     # -- leases ---------------------------------------------------------------------------------------------------

@@ -20,10 +20,11 @@ from titan_core.engine.desk import Desk
 from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
 from titan_core.engine.matching import WorkingOrder
-from titan_core.engine.phases import OPERATING, PhaseBinding, PhaseBook
+from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
 from titan_core.engine.turns import Turns
 from titan_core.engine.watch import Watch
 from titan_core.model.ids import BRAIN
+from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.units import D, S, share
 
@@ -99,11 +100,13 @@ class BrainGovernor:
 
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve all intents or refuse them whole; an approval reserves its exposure at once."""
+        if not self._busy and self.watch.is_crossed():  # by this very event: the callback that asks may run before the bounds that it crosses
+            self.settle()
         return self.exposure.approve(intents)
 
-    def budget(self, desk: Desk) -> Any:
+    def budget(self, desk: Desk, instrument: Instrument | None) -> Any:
         """Return what a phase may use now."""
-        return self.exposure.budget(self.books[desk.slot])
+        return self.exposure.budget(self.books[desk.slot], instrument)
 
     def may_protect(self, desk: Desk, k: int, stop: int | None) -> bool:
         """Whether a phase may protect its position by that stop: no loss that was not approved."""
@@ -287,13 +290,13 @@ class BrainGovernor:
             verdict = judge(band, equity, self.limits)
             if state in (PhaseState.DORMANT, PhaseState.DRAINING):
                 self._dwell(book, verdict is Verdict.ENTER)
-            elif verdict is Verdict.LEAVE or (verdict is Verdict.OUTGROWN and self._has_successor(book)):
+            elif state in OPERATING and (verdict is Verdict.LEAVE or (verdict is Verdict.OUTGROWN and self._has_successor(book))):
                 if self.fire(Trigger.DRAIN, book):
                     self.allocate()
 
     def _has_successor(self, book: PhaseBook) -> bool:
         states = self.machine.configuration.phases
-        return any(states.get(other.id) in OPERATING for other in self.books[book.slot + 1 :])
+        return any(states.get(other.id) in ENTERING for other in self.books[book.slot + 1 :])
 
     def _dwell(self, book: PhaseBook, fits: bool) -> None:
         if not fits:
@@ -400,7 +403,7 @@ class BrainGovernor:
 
     def _hand_over(self, book: PhaseBook) -> None:
         states = self.machine.configuration.phases
-        takers = [other for other in self.books if other is not book and states.get(other.id) in (PhaseState.ACTIVE, PhaseState.REDUCED)]
+        takers = [other for other in self.books if other is not book and states.get(other.id) in ENTERING]
         book.reducing = self.closing.hand_over(book, takers)
         self._again = True
 

@@ -64,7 +64,9 @@ class Layout:
         """
         if self.instruments[k].is_perp and self.rank(k, StreamKind.MARK) != NO_STREAM:
             return self.rank(k, StreamKind.MARK), 0, 2
-        searched = SPECS[StreamKind.QUOTE].searched
-        if self.instruments[k].is_perp:
-            return self.require(k, StreamKind.QUOTE), searched.index("mid2"), 1
-        return self.require(k, StreamKind.QUOTE), searched.index("bid"), 2
+        return self.quoted_value(k)
+
+    def quoted_value(self, k: int) -> tuple[int, int, int]:
+        """Return the same where there is no mark price: the mid for a perpetual, the bid for spot."""
+        column = SPECS[StreamKind.QUOTE].searched.index("mid2" if self.instruments[k].is_perp else "bid")
+        return self.require(k, StreamKind.QUOTE), column, 1 if self.instruments[k].is_perp else 2

@@ -320,6 +320,7 @@ class PerEvent(Recent):
         for k, weight in bound.weights.items():
             rank, _, factor = self._values[k]
             legs.append((rank, weight * factor, self.value2(k) // factor))
+        condition.state = tuple(rank for rank, *_ in legs)
         watch = BoundWatch(condition, bound.const + sum(weight * value for _, weight, value in legs))
         for rank, weight, value in legs:
             self._legs[rank].append(BoundLeg(watch, weight, value))
@@ -337,8 +338,8 @@ class PerEvent(Recent):
     def _forget(self, condition: Condition) -> None:
         """Take a condition that is not in a heap off its lists."""
         if condition.kind == BOUND:
-            for k in condition.extra.weights:
-                legs = self._legs[self._values[k][0]]
+            for rank in condition.state:
+                legs = self._legs[rank]
                 legs[:] = [leg for leg in legs if leg.watch.condition is not condition]
         elif condition.kind in (TRAIL, FLOW) and condition in self._others[condition.rank]:
             self._others[condition.rank].remove(condition)

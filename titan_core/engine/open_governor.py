@@ -10,6 +10,7 @@ from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.matching import WorkingOrder
 from titan_core.model.ids import PhaseId
+from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.units import Money
 
@@ -59,7 +60,7 @@ class OpenGovernor:
             return (Approved(intents[0], intents[0].signed_lots, ()),)
         return tuple(Approved(intent, intent.signed_lots, ()) for intent in intents)
 
-    def budget(self, desk: Desk) -> OpenBudget:
+    def budget(self, desk: Desk, instrument: Instrument | None) -> OpenBudget:
         """Let a strategy use the whole account once."""
         equity = Money(self.engine.account.equity2(self.engine.value2) // 2)
         return OpenBudget(equity, equity, equity)

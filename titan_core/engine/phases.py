@@ -7,13 +7,18 @@ from attrs import define, field, frozen
 
 from titan_core.brain.risk import DayLoss
 from titan_core.brain.table import LEVELS
+from titan_core.brain.vocabulary import PhaseState
 from titan_core.hookspecs import Handover, Health
 from titan_core.model.fill import Fill
 from titan_core.model.ids import PhaseId, StrategyId
+from titan_core.model.instrument import Instrument
 from titan_core.model.phase import PhaseDeclaration
 
 OPERATING = frozenset(LEVELS)
 """The states in which a phase trades, or at least holds, under its own strategies."""
+
+ENTERING = frozenset((PhaseState.ACTIVE, PhaseState.REDUCED))
+"""The states in which a phase may open positions."""
 
 if TYPE_CHECKING:
     from titan_core.engine.conditions import Timer
@@ -92,6 +97,10 @@ class PhaseBook:
     def leverage(self) -> int:
         """Leverage set at the venue: the top of the declared range."""
         return self.binding.declaration.leverage[1]
+
+    def leverage_on(self, instrument: Instrument) -> int:
+        """Return how many times its margin a position is worth: no more than the venue lends on this instrument; spot is paid in full."""
+        return min(self.leverage, instrument.max_leverage) if instrument.is_perp else 1
 
 
 class ServiceDesk:

@@ -16,6 +16,7 @@ from titan_core.engine.bars import BarCache, BarsAsOf
 from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, TRAIL, Bound, Condition
 from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.errors import TooLarge
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import BPS, NEVER
 from titan_core.tape.columns import view
@@ -45,6 +46,17 @@ class Prepared:
             self.quotes.append(None if rank == NO_STREAM else (rank, tuple(self.columns[rank][c] for c in ("bid", "ask", "bid_lots", "ask_lots"))))
             rank = self.layout.rank(k, StreamKind.DEPTH)
             self.depths.append(None if rank == NO_STREAM else (rank, tape.streams[rank].columns))
+        self.dearest2 = [self._dearest2(k) for k in range(n)]
+
+    def _dearest2(self, k: int) -> int:
+        """Return twice the highest price that may value instrument k, from the top of the zone maps."""
+        found = [0]
+        for kind, column, times in ((StreamKind.QUOTE, "mid2", 1), (StreamKind.QUOTE, "bid", 2), (StreamKind.MARK, "price", 2)):
+            rank = self.layout.rank(k, kind)
+            if rank != NO_STREAM and self.rows[rank]:
+                blocks = (((self.rows[rank] + 63) // 64 + 63) // 64 + 63) // 64
+                found.append(times * int(self.tape.streams[rank].columns[f"{column}_max"][-blocks:].max()))
+        return max(found)
 
 
 class Replay(Engine):
@@ -127,11 +139,19 @@ class Replay(Engine):
     def _start_bound(self, condition: Condition) -> None:
         """Note where the terms of a bound start: those of its instruments, in rank order, each as (rank, column, weight, value, first row)."""
         bound: Bound = condition.extra
-        values = self._values
+        values, dearest2 = self._values, self.prepared.dearest2
         legs = []
+        reach = abs(bound.const)
         for k, weight in bound.weights.items():
             rank, column, factor = values[k]
+            reach += abs(weight) * dearest2[k]
             legs.append((rank, column, weight * factor, self.value2(k) // factor, self._position(rank)))
+        if reach > NEVER:  # the search adds in 64 bits; the other forms in as many as it takes
+            held = ", ".join(str(self.layout.instruments[k].id) for k in bound.weights)
+            raise TooLarge(
+                f"the position in {held} is too large for the skip-ahead search ({bound.name} sums to {reach:.3g}, allowed is {NEVER:.3g}): "
+                "replay it with --engine reference, which adds in as many bits as it takes"
+            )
         if len(legs) > 1:
             legs.sort()
         condition.state = legs

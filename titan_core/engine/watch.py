@@ -3,6 +3,8 @@
 Nothing is watched while the account is flat, since its equity cannot change then.
 """
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from titan_core.brain.risk import day_loss_floor2, next_drawdown
@@ -10,7 +12,7 @@ from titan_core.brain.selection import edges2
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.engine.phases import PhaseBook
 from titan_core.model.ids import BRAIN
-from titan_core.model.units import BPS, NEVER, ceil_div
+from titan_core.model.units import BPS, NEVER, share
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
@@ -26,6 +28,7 @@ class Watch:
         self._engine = engine
         self._armed: list[Condition] = []
         self._account: Condition | None = None
+        self._caps: dict[tuple[int, int], tuple[int, int]] = {}
         self._edges = sorted(
             {edge for book in governor.books if book.binding.declaration.band for edge in edges2(book.binding.declaration.band, governor.limits)}
         )
@@ -33,6 +36,20 @@ class Watch:
     def peak2(self) -> int:
         """Return the running peak of twice the equity since the account bound was armed; very small where none is."""
         return -NEVER if self._account is None else self._engine.bound_peak(self._account)
+
+    def is_crossed(self) -> bool:
+        """Whether this event has crossed an armed bound, be its turn still to come."""
+        engine = self._engine
+        for condition in self._armed:
+            bound: Bound = condition.extra
+            total = self._sum2(bound.weights, bound.const)
+            if total <= bound.low or total >= bound.high:
+                return True
+            if bound.bps:
+                peak = engine.bound_peak(condition)
+                if total <= peak - share(peak, bound.bps) - bound.strict:
+                    return True
+        return False
 
     def rearm(self) -> None:
         """Replace all bounds by those of the present positions, levels and caps."""
@@ -76,39 +93,51 @@ class Watch:
         floor = day_loss_floor2(book.level, book.loss_base2, book.binding.declaration.daily_loss)
         if floor is not None and book.loss_base2 > 0:
             self._arm(Bound(f"{book.id} daily loss", weights, const, low=floor - book.loss_base2 + book.base2))
-        drift = self._drift_bound(book, mine)
+        drift = self._drift_bound(book)
         if drift is not None:
             self._arm(drift)
 
     # -- drift ----------------------------------------------------------------------------------------------------
-    def _cap_percent(self, book: PhaseBook) -> int:
-        """Return the drifted cap on margin × leverage in percent of phase equity, rounded up."""
-        declaration = book.binding.declaration
-        return ceil_div((BPS + self._governor.limits.drift_bps) * declaration.max_position_bps * book.leverage, BPS * 100)
+    def _drift_sum(self, book: PhaseBook) -> tuple[dict[int, int], int]:
+        """Return weights and a constant whose sum over the prices reaches 0 where the phase's margin reaches its drifted cap.
 
-    def _drift_bound(self, book: PhaseBook, mine: list[int]) -> Bound | None:
-        """Watch `100 × margin × leverage >= drifted cap × phase equity`, which is linear in the prices."""
+        `Σ worth / leverage >= cap × phase equity`, multiplied out so that it is linear in whole numbers: by the common multiple of the leverages and
+        by the denominator of the cap, which is rounded up to whole percent where it is finer than that.
+        """
         account, instruments = self._engine.account, self._engine.layout.instruments
-        cap = self._cap_percent(book)
-        weights = {}
-        for k in mine:
-            times = 1 if instruments[k].is_perp else book.leverage
-            weights[k] = (100 * abs(account.lots[k]) * times - cap * account.lots[k]) * account.units[k]
-        const = -cap * (book.offset2 + account.flow2[book.slot])
-        total = const + sum(weight * self._engine.value2(k) for k, weight in weights.items())
-        if total >= 0:  # a smaller allocation put it there; that never forces a close
+        mine = [k for k in account.held() if account.owner[k] == book.slot]
+        times = [book.leverage_on(instruments[k]) for k in mine]
+        common = math.lcm(*times)
+        cap, whole = self._drifted_cap(book, common)
+        weights = {
+            k: (whole * abs(account.lots[k]) * (common // leverage) - cap * account.lots[k]) * account.units[k] for k, leverage in zip(mine, times, strict=True)
+        }
+        return weights, -cap * (book.offset2 + account.flow2[book.slot])
+
+    def _drifted_cap(self, book: PhaseBook, common: int) -> tuple[int, int]:
+        """Return `common` times the drifted cap as a fraction."""
+        known = self._caps.get((book.slot, common))
+        if known is None:
+            cap = Fraction((BPS + self._governor.limits.drift_bps) * book.binding.declaration.max_position_bps * common, BPS * BPS)
+            if cap.denominator > 100:
+                cap = Fraction(math.ceil(100 * cap), 100)
+            known = self._caps[book.slot, common] = (cap.numerator, cap.denominator)
+        return known
+
+    def _sum2(self, weights: dict[int, int], const: int) -> int:
+        value2 = self._engine.value2
+        return const + sum(weight * value2(k) for k, weight in weights.items())
+
+    def _drift_bound(self, book: PhaseBook) -> Bound | None:
+        weights, const = self._drift_sum(book)
+        if self._sum2(weights, const) >= 0:  # a smaller allocation put it there; that never forces a close
             return None
         return Bound(f"{book.id} drift", weights, const, high=0)
 
     def has_drifted(self, book: PhaseBook) -> bool:
         """Whether the phase's margin is above its drifted cap now."""
-        account, instruments = self._engine.account, self._engine.layout.instruments
-        mine = [k for k in account.held() if account.owner[k] == book.slot]
-        total = -self._cap_percent(book) * self._governor.phase_equity2(book)
-        for k in mine:
-            times = 1 if instruments[k].is_perp else book.leverage
-            total += 100 * abs(account.lots[k]) * times * account.units[k] * self._engine.value2(k)
-        return bool(mine) and total >= 0
+        weights, const = self._drift_sum(book)
+        return bool(weights) and self._sum2(weights, const) >= 0
 
     def reduce_drift(self) -> None:
         """Bring phases whose margin has drifted above 1.1 × its cap back to the cap."""
@@ -129,4 +158,4 @@ class Watch:
 
     def _margin2(self, k: int, book: PhaseBook) -> int:
         worth2 = abs(self._engine.account.lots[k]) * self._engine.account.units[k] * self._engine.value2(k)
-        return worth2 // book.leverage if self._engine.layout.instruments[k].is_perp else worth2
+        return worth2 // book.leverage_on(self._engine.layout.instruments[k])

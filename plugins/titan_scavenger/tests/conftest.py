@@ -50,7 +50,7 @@ class BudgetGovernor(OpenGovernor):
         self.refused_exits = refused_exits
         self.rejected_exits = rejected_exits
 
-    def budget(self, desk: Any) -> Allowance:
+    def budget(self, desk: Any, instrument: Any) -> Allowance:
         equity = self.engine.account.equity2(self.engine.value2) // 2
         return self.allowance or Allowance(equity, 10 * equity, equity // 20)
 

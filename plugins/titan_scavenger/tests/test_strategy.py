@@ -236,7 +236,7 @@ class TestHabits:
         assert len([note for note in outcome.notes if note.startswith("day: ") and "entered 3" in note]) == 1
 
     def test_the_budget_caps_the_size(self, scenes):
-        from_budget = type(scenes.run(scenes.busy).governor.budget(None))
+        from_budget = type(scenes.run(scenes.busy).governor.budget(None, None))
         outcome = scenes.run(scenes.busy, allowance=from_budget(scenes.CASH, 300 * MONEY_PER_USDT, scenes.CASH))
         assert outcome.entries and all(abs(entry[4]) * 600_000 * 10_000 < 310 * MONEY_PER_USDT for entry in outcome.entries)
 

@@ -82,7 +82,7 @@ class Momentum(Strategy):
 
     def size(self, market: Market, price: int, stop: int) -> int:
         """Return the lots whose loss at the stop, fees included, is what may be risked."""
-        spec, budget = self.perp.spec, market.budget()
+        spec, budget = self.perp.spec, market.budget(self.perp)
         loss_per_lot = abs(price - stop) * spec.money_per_tick_lot + spec.fee(1, price, maker=False) + spec.fee(1, stop, maker=False)
         risk = min(share(budget.equity, self.config.risk_bps), budget.risk)
         return min(risk // loss_per_lot, spec.lots_for(budget.max_notional, price))

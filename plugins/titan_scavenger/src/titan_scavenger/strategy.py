@@ -214,7 +214,7 @@ class Scavenger(Strategy):
         self._trade = Trade(plan, result)
 
     def _plan(self, market: Market, side: int, behind: int) -> Plan | Skip:
-        perp, config, budget = self._perp, self.config, market.budget()
+        perp, config, budget = self._perp, self.config, market.budget(self._perp)
         quote, atr = perp.quote(), perp.bars(QUARTER).atr(ATR_BARS) or 0.0
         if quote is None:
             return Skip.WIDE_SPREAD
