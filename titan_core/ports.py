@@ -143,6 +143,14 @@ class InstrumentView(Protocol):
         """Signed taker flow over the trailing window <= lots, seen on a trade; disarmed after `within_ns`."""
         ...
 
+    def trade_where(self, predicate: Callable[[int, int, int], Any]) -> Any:
+        """A trade meets `predicate(ts_ns, price, signed_lots)`, a pure function that numba can compile (decorated with `njit` or not)."""
+        ...
+
+    def quote_where(self, predicate: Callable[[int, int, int, int, int], Any]) -> Any:
+        """A quote meets `predicate(ts_ns, bid, ask, bid_lots, ask_lots)`, a pure function that numba can compile."""
+        ...
+
     def open_interest_above(self, lots: int) -> Any:
         """Open interest >= lots."""
         ...

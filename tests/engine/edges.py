@@ -88,6 +88,14 @@ def _untie(raw: dict[Any, Any]) -> None:
         raw[key] = {**raw[key], "ts": part}
 
 
+def _sold_on_an_odd_tick(ts_ns: int, price: int, signed_lots: int) -> bool:
+    return price % 2 == 1 and signed_lots < 0
+
+
+def _even_ask(ts_ns: int, bid: int, ask: int, bid_lots: int, ask_lots: int) -> bool:
+    return ask % 2 == 0 and (ts_ns // GRID) % 3 > 0
+
+
 class Edgy(Strategy):
     """Looks everything up at every callback, and arms, disarms and orders at prices and times that are likely to be met exactly."""
 
@@ -145,6 +153,8 @@ class Edgy(Strategy):
             lambda: i.trail_from_low(abs(d)),
             lambda: i.flow_above(window, lots, within),
             lambda: i.flow_below(window, -lots, within),
+            lambda: i.trade_where(_sold_on_an_odd_tick),
+            lambda: i.quote_where(_even_ask),
         ]
         if market.pairs:
             basis = market.pairs[0].basis() or 0

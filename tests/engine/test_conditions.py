@@ -5,6 +5,7 @@ import pytest
 from tests.engine.tiny import CASH, FORMS, OTHER, PERP, SPOT, T0, UNIT, Events, Script, run
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.engine.open_governor import OpenGovernor
+from titan_core.errors import StrategyError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import NEVER, S, share
 
@@ -183,6 +184,76 @@ def test_flow_is_given_up_after_its_time(form):
     assert hits(form, events, lambda m: m.perp.flow_above(S, 7, 50)) == [(150, 0)]
     assert hits(form, events, lambda m: m.perp.flow_above(S, 7, 49)) == []
     assert hits(form, events, lambda m: m.perp.flow_above(S, 8, 50)) == []
+
+
+# -- predicates -------------------------------------------------------------------------------------------------------
+def test_a_predicate_of_the_users_own_is_asked_at_each_later_trade(form):
+    events = Events().quote(0, 1000, 1001).trade(90, 1003, -7).trade(110, 1003, 7).trade(120, 1002, -7).trade(130, 1003, -6).trade(140, 1003, -7)
+    assert hits(form, events, lambda m: m.perp.trade_where(lambda ts_ns, price, signed_lots: price % 2 == 1 and signed_lots < -6)) == [(140, 0)]
+
+
+def test_a_predicate_of_quotes_sees_both_sides_their_sizes_and_the_time(form):
+    events = Events().quote(0, 1000, 1001).quote(110, 1000, 1004).quote(120, 1000, 1005).quote(130, 999, 1005).trade(135, 1000).quote(140, 1000, 1005)
+    late, least = T0 + 131, 5
+    makers = (
+        lambda m: m.perp.quote_where(lambda ts_ns, bid, ask, bid_lots, ask_lots: ask - bid >= least and ts_ns >= late),
+        lambda m: m.perp.quote_where(lambda ts_ns, bid, ask, bid_lots, ask_lots: ask - bid > least and bid_lots + ask_lots > 0),
+    )
+    assert hits(form, events, *makers) == [(130, 1), (140, 0)]
+
+
+def test_a_predicate_is_spent_once_it_has_fired_and_gone_once_it_is_disarmed(form):
+    script, armed = Script({}), []
+
+    def first(m, c):
+        script.hit(m, c)
+        m.disarm(armed[1])
+
+    def any_trade(ts_ns, price, signed_lots):
+        return True
+
+    script.on_start = lambda m: armed.extend([m.arm(m.perp.trade_where(any_trade), first, "a"), m.arm(m.perp.trade_where(any_trade), script.hit, "b")])
+    run(form, Events().quote(0, 1000, 1001).trade(100, 1000).trade(200, 1000), script)
+    assert script.hits == [(100, "a")] and not any(condition.alive for condition in armed)
+
+
+def test_a_compiled_predicate_will_do_too(form):
+    numba = pytest.importorskip("numba")
+
+    @numba.njit
+    def big(ts_ns, price, signed_lots):
+        return abs(signed_lots) >= 50
+
+    events = Events().quote(0, 1000, 1001).trade(110, 1000, 49).trade(120, 1000, -50)
+    assert hits(form, events, lambda m: m.perp.trade_where(big)) == [(120, 0)]
+
+
+def test_predicates_made_by_one_line_with_other_values_are_told_apart(form):
+    events = Events().quote(0, 1000, 1001).trade(110, 1001).trade(120, 1002).trade(130, 1003)
+
+    def at_least(level):
+        return lambda m: m.perp.trade_where(lambda ts_ns, price, signed_lots: price >= level)
+
+    assert hits(form, events, at_least(1003), at_least(1002), at_least(1001)) == [(110, 2), (120, 1), (130, 0)]
+
+
+@pytest.mark.parametrize(
+    ("predicate", "message"),
+    [
+        (5, r"must be a function of \(ts_ns, price, signed_lots\), found int"),
+        (lambda price: True, r"<lambda> must take \(ts_ns, price, signed_lots\): too many positional arguments"),
+    ],
+)
+def test_a_predicate_that_cannot_be_called_is_refused_when_it_is_made(form, predicate, message):
+    asked = []
+
+    def ask(m):
+        with pytest.raises(StrategyError, match=message):
+            m.perp.trade_where(predicate)
+        asked.append(True)
+
+    run(form, Events().quote(0, 1000, 1001).trade(110, 1000), Script({100: ask}))
+    assert asked
 
 
 # -- timers -----------------------------------------------------------------------------------------------------------

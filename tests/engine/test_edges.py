@@ -45,7 +45,7 @@ def test_forms_agree_on_streams_of_many_blocks(seed):
 def test_the_cases_do_what_they_are_there_for():
     """Fills of all kinds, bounds, liquidations, funding, stops, targets, cancels: a test over markets in which nothing happens proves nothing."""
     seen = {}
-    for seed in range(24):
+    for seed in range(28):
         tape = edge_market(seed, (40, 150, 400)[seed % 3], ties=seed % 8 < 6, dense=seed % 2 == 0)
         for entry in run("reference", tape, seed).record.entries:
             kinds = [entry[0], f"{entry[0]} {entry[7]}" if entry[0] == "fill" else "", f"closed {entry[3]}" if entry[0] == "closed" else ""]

@@ -130,8 +130,9 @@ def test_a_pair_is_not_limited_by_what_is_lent_on_spot():
     assert sorted(engine.account.lots) == [-10, 10]
 
 
+@pytest.mark.parametrize("max_position_bps", [4_000, 10_000])
 @pytest.mark.parametrize("max_leverage", [3, 7, 100])
-def test_what_the_budget_offers_is_approved_and_one_lot_more_is_not(max_leverage):
+def test_what_the_budget_offers_is_approved_and_one_lot_more_is_not(max_leverage, max_position_bps):
     costly = evolve(PERP, max_leverage=max_leverage, taker_fee_ppm=550)
     answers = []
 
@@ -144,7 +145,8 @@ def test_what_the_budget_offers_is_approved_and_one_lot_more_is_not(max_leverage
             lots = market.budget(market.perp).max_notional // (price * market.perp.spec.money_per_tick_lot)
             answers.extend(market.enter(market.perp, lots + more, stop=price - 10).__class__.__name__ for more in (1, 0))
 
-    play(market_tape({costly: [600_000] * 10}), lambda: [phase("p", 200, None, strategy=Full, leverage=(1, 20))], 1_000, governor=BrainGovernor)
+    make = lambda: [phase("p", 200, None, strategy=Full, leverage=(1, 20), max_position_bps=max_position_bps)]  # noqa: E731
+    play(market_tape({costly: [600_000] * 10}), make, 1_000, governor=BrainGovernor)
     assert answers == ["Refused", "WorkingOrder"] * 2, "once in each form"
 
 

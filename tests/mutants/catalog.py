@@ -17,6 +17,8 @@ _SCAN, _BOUNDS, _LEVELS = "engine/scan.py", "engine/bounds.py", "engine/levels.p
 _REPLAY, _BARS, _INDEX = "engine/replay.py", "engine/bars.py", "tape/index.py"
 _CORE, _MATCHING, _DESK = "engine/core.py", "engine/matching.py", "engine/desk.py"
 _LIVE, _NEAREST, _HISTORY = "engine/live.py", "engine/nearest.py", "engine/history.py"
+_HANDLES, _PREDICATES = "engine/handles.py", "engine/predicates.py"
+_GOVERNOR, _WATCH, _EXPOSURE, _CLOSING = "engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py"
 
 MUTANTS = tuple(
     Mutant(*row)
@@ -295,10 +297,49 @@ MUTANTS = tuple(
         ("timers: every counts from now", _DESK, "first = (self.engine.now // period_ns + 1) * period_ns", "first = self.engine.now + period_ns"),
         (
             "position: another phase's is taken for one's own",
-            _DESK,
+            _HANDLES,
             "return account.lots[k] if account.owner[k] == self._slot else 0",
             "return account.lots[k]",
         ),
+        # -- predicates -----------------------------------------------------------------------------------------------
+        ("predicate: those of one line share what they close over", _PREDICATES, "function.__code__, closed_over, function.__defaults__", "function.__code__"),
+        ("predicate: the second side of a quote is the first", _PREDICATES, "int64(bid[i]), int64(ask[i])", "int64(bid[i]), int64(bid[i])"),
+        (
+            "predicate: what is armed sees the event at which it was armed",
+            _REPLAY,
+            "self.prepared.tape.streams[rank], start, end)",
+            "self.prepared.tape.streams[rank], max(0, start - 1), end)",
+        ),
+        # -- the Brain over the engine --------------------------------------------------------------------------------
+        ("marks: they are watched before they begin", _CORE, "and self.latest_ts(marks) is None:", "and False:"),
+        ("marks: the mid is watched to the end", _CORE, "        self._values[k] = self.layout.value_stream(k)\n", ""),
+        (
+            "marks: nothing is armed anew when they begin",
+            _CORE,
+            "self._values[k] = self.layout.value_stream(k)\n        self.liquidator.watch()\n        self.governor.settle()",
+            "self._values[k] = self.layout.value_stream(k)",
+        ),
+        ("approval: a bound that the same event crosses is not seen", _GOVERNOR, "and self.watch.is_crossed():", "and False:"),
+        ("approval: only the draw-down is looked at", _WATCH, "if total <= bound.low or total >= bound.high:", "if False:"),
+        ("approval: stopped marks do not make a market stale", _EXPOSURE, "quoted_at = min(quoted_at, marked_at)", "quoted_at = max(quoted_at, marked_at)"),
+        ("budget: the venue's leverage is not heeded", _EXPOSURE, "most = min(margin_left * times,", "most = min(margin_left * s.leverage,"),
+        ("budget: the fee is forgotten", _EXPOSURE, "* PPM // (PPM + times * fee_ppm)", "* PPM // PPM"),
+        ("drift: the cap is the one without the drift", _WATCH, "(BPS + self._governor.limits.drift_bps)", "BPS"),
+        (
+            "drift: the venue's leverage is not heeded",
+            _WATCH,
+            "times = [book.leverage_on(instruments[k]) for k in mine]",
+            "times = [book.leverage for k in mine]",
+        ),
+        ("leaving: a successor that may not enter will do", _GOVERNOR, "any(states.get(other.id) in ENTERING", "any(states.get(other.id) in OPERATING"),
+        ("leaving: a disabled phase is told to drain", _GOVERNOR, "elif state in OPERATING and (verdict", "elif (verdict"),
+        (
+            "hand-over: exits are cancelled before anybody accepts",
+            _CLOSING,
+            "        if not held or not takers:\n            return False\n",
+            "        if not held or not takers:\n            return False\n        self.cancel_own(giver)\n",
+        ),
+        ("hand-over: the position moves while an order of the giver works", _CLOSING, "if self.is_working(giver):", "if False:"),
         # -- the per-event form ---------------------------------------------------------------------------------------
         ("per event: a bid that just reaches a level passes it", _LIVE, "or bid >= near[0] or", "or bid > near[0] or"),
         ("per event: an order filled in part is forgotten", _LIVE, "self._rest_side(rank, condition).push(condition)\n\n", "pass\n\n"),

@@ -26,7 +26,8 @@ CPU_LIMIT_S = 90
 """Several times what all cases of a suite take. Processor time, so that a busy machine kills nothing."""
 WALL_LIMIT_S = 900
 KERNELS = ("engine/scan.py", "engine/bounds.py", "engine/levels.py")
-SHARED = ("engine/core.py", "engine/matching.py", "engine/desk.py")
+SHARED = ("engine/core.py", "engine/matching.py", "engine/desk.py", "engine/handles.py")
+GOVERNING = ("engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py")
 PER_EVENT = ("engine/live.py", "engine/nearest.py", "engine/history.py")
 FIRST = {
     "engine/levels.py": ["test_the_level_book"],
@@ -76,7 +77,12 @@ def suite(file: str) -> list[str]:
     if file in KERNELS:
         tests, chosen = ["test_kernels", *tests, "test_edges"], "kernels or replay or blocks"
     elif file in SHARED:
-        tests, chosen = ["test_matching", "test_conditions", "test_desk", "test_lookups"], "reference or rounded or whole or without"
+        tests, chosen = (
+            ["test_matching", "test_conditions", "test_desk", "test_lookups", "test_governor_limits"],
+            "reference or rounded or whole or without or mark",
+        )
+    elif file in GOVERNING:
+        tests, chosen = ["test_governor_limits", "test_governor_hostile", "test_governor"], "not parity"
     elif file in PER_EVENT:
         tests, chosen = ["test_history", *tests, "test_runs", "test_edges"], "(history or per-event or forgotten or look_back or silence) and not replay"
     else:

@@ -4,8 +4,8 @@ from typing import Any
 
 from titan_core.model.units import INT32_MIN, NEVER
 
-LEVEL, TRAIL, FLOW, BOUND, REST = range(5)
-"""Kinds of armed things: a level of a column, a trailing stop, rolling order flow, a bound on a weighted sum of prices, a resting limit order."""
+LEVEL, TRAIL, FLOW, BOUND, REST, WHERE = range(6)
+"""Kinds of armed things: a level of a column, a trailing stop, rolling order flow, a bound on a weighted sum of prices, a resting limit order, a predicate."""
 
 
 class Condition:
@@ -37,7 +37,7 @@ class Condition:
         self.extra: Any = None
 
     def __repr__(self) -> str:
-        name = ("level", "trail", "flow", "bound", "rest")[self.kind]
+        name = ("level", "trail", "flow", "bound", "rest", "where")[self.kind]
         return f"<{name} rank={self.rank} column={self.column} {'>=' if self.rising else '<='} {self.level} {'armed' if self.alive else 'spent'}>"
 
 

@@ -10,10 +10,11 @@ The caller makes times unique and increasing. Events of a basis stream are worke
 from collections.abc import Callable
 from typing import Any
 
-from titan_core.engine.conditions import BOUND, FLOW, REST, TRAIL, Bound, Condition
+from titan_core.engine.conditions import BOUND, FLOW, REST, TRAIL, WHERE, Bound, Condition
 from titan_core.engine.core import Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.engine.nearest import BoundLeg, BoundWatch, LevelSide
+from titan_core.engine.predicates import plain
 from titan_core.engine.recent import Recent, Values
 from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
@@ -120,7 +121,7 @@ class PerEvent(Recent):
 
     def _quotes(self, rank: int) -> Handler:
         state, seen_at, near, legs = self._state, self._seen_at, self._near[rank], self._legs[rank]
-        derived, settle = self._derived[rank], self._levels_due
+        derived, others, settle, follow = self._derived[rank], self._others[rank], self._levels_due, self._follow
         by_bid = any(self._values[k][:2] == (rank, BID) for k in range(len(self.layout.instruments)))
 
         def on_quote(ts_ns: int, values: Values) -> None:
@@ -134,6 +135,8 @@ class PerEvent(Recent):
                 for leg in legs:
                     if leg.seen != value and leg.moved(value):
                         due = [leg.watch.condition] if due is None else [*due, leg.watch.condition]
+            if others:
+                follow(rank, bid, due := due or [])  # predicates: quotes have no trail and no flow
             if due or bid >= near[0] or bid <= near[1] or ask >= near[2] or ask <= near[3] or mid2 >= near[4] or mid2 <= near[5]:
                 settle(rank, (bid, ask, mid2), due)
             for step in derived:
@@ -253,15 +256,18 @@ class PerEvent(Recent):
         return False
 
     def _follow(self, rank: int, price: int, due: list[Condition]) -> None:
-        """Move trailing stops along and measure order flow."""
-        trades, now, expired = self._trades[rank], self.now, []
+        """Move trailing stops along, measure order flow, ask predicates."""
+        state, now, expired = self._state[rank] or (), self.now, []
         for c in self._others[rank]:
             if c.kind == FLOW:
                 if now > c.until_ns:
                     expired.append(c)
                     continue
-                total = trades.signed_after(now - c.window)
+                total = self._trades[rank].signed_after(now - c.window)
                 if total >= c.level if c.rising else total <= c.level:
+                    due.append(c)
+            elif c.kind == WHERE:
+                if plain(c.extra)(now, *state):
                     due.append(c)
             elif c.state is None or (price > c.state if c.rising else price < c.state):
                 c.state = price
@@ -306,7 +312,7 @@ class PerEvent(Recent):
             quotes = self.layout.rank(condition.extra.k, StreamKind.QUOTE)
             for stream in (rank, quotes):
                 self._rest_side(stream, condition).push(condition)
-        elif kind == TRAIL or kind == FLOW:
+        elif kind in (TRAIL, FLOW, WHERE):
             if kind == FLOW:
                 self.check_window(condition.window)
             condition.state = None
@@ -330,7 +336,7 @@ class PerEvent(Recent):
         if kind == REST:
             for stream in (rank, self.layout.rank(condition.extra.k, StreamKind.QUOTE)):
                 self._rest_side(stream, condition).drop(condition)
-        elif kind in (BOUND, TRAIL, FLOW):
+        elif kind in (BOUND, TRAIL, FLOW, WHERE):
             self._forget(condition)
         else:
             self._side(rank, condition.column, condition.rising).drop(condition)
@@ -341,7 +347,7 @@ class PerEvent(Recent):
             for rank in condition.state:
                 legs = self._legs[rank]
                 legs[:] = [leg for leg in legs if leg.watch.condition is not condition]
-        elif condition.kind in (TRAIL, FLOW) and condition in self._others[condition.rank]:
+        elif condition.kind in (TRAIL, FLOW, WHERE) and condition in self._others[condition.rank]:
             self._others[condition.rank].remove(condition)
 
     def bound_peak(self, condition: Condition) -> int:

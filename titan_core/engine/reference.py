@@ -9,9 +9,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Any
 
-from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, Bound, Condition
+from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, WHERE, Bound, Condition
 from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.engine.predicates import plain
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import share
 from titan_core.tape.columns import SPECS
@@ -160,6 +161,8 @@ class Reference(Engine):
             return self._rest_is_due(c, rank, values)
         if c.kind == BOUND:
             return self._bound_is_due(c, rank)
+        if c.kind == WHERE:
+            return bool(plain(c.extra)(event[0], *values))
         if c.kind == FLOW:
             if event[0] > c.until_ns:
                 return False

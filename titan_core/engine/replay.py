@@ -13,9 +13,10 @@ import numpy as np
 
 from titan_core.engine import bounds, levels, scan
 from titan_core.engine.bars import BarCache, BarsAsOf
-from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, TRAIL, Bound, Condition
+from titan_core.engine.conditions import BOUND, FLOW, LEVEL, REST, TRAIL, WHERE, Bound, Condition
 from titan_core.engine.core import Engine, Governor, span
 from titan_core.engine.layout import NO_STREAM, Layout
+from titan_core.engine.predicates import first_row
 from titan_core.errors import TooLarge
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import BPS, NEVER
@@ -199,8 +200,9 @@ class Replay(Engine):
         if kind == TRAIL:
             side = 1 if c.rising else -1
             extreme = c.state[2] if resumed else -FAR * side
-            row, extreme = scan.trail(d, start, end, side, extreme, c.window)
-            kept: Any = extreme
+            row, kept = scan.trail(d, start, end, side, extreme, c.window)
+        elif kind == WHERE:
+            row, kept = first_row(c.extra, self.prepared.tape.streams[rank], start, end), 0
         else:
             assert kind == FLOW
             if c.until_ns < NEVER:

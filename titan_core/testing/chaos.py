@@ -111,6 +111,14 @@ def _untie(raw: dict[StreamKey, Columns]) -> None:
         place += count
 
 
+def _one_in_nine(ts_ns: int, price: int, signed_lots: int) -> bool:
+    return (price + signed_lots) % 9 == 0
+
+
+def _wide(ts_ns: int, bid: int, ask: int, bid_lots: int, ask_lots: int) -> bool:
+    return ask - bid > 2 and bid_lots * 2 < ask_lots
+
+
 class Chaos(Strategy):
     """Arms, cancels, orders and looks up at random, and notes everything that it sees."""
 
@@ -194,6 +202,8 @@ class Chaos(Strategy):
             lambda: i.trail_from_low(d + 1),
             lambda: i.flow_above(window, lots, within),
             lambda: i.flow_below(window, -lots, within),
+            lambda: i.trade_where(_one_in_nine),
+            lambda: i.quote_where(_wide),
         ]
         if market.pairs:
             basis = market.pairs[0].basis() or 0
