@@ -227,6 +227,54 @@ def test_a_disabled_phase_is_not_told_to_drain():
     assert ("drain", False) not in fired
 
 
+# -- pairs ------------------------------------------------------------------------------------------------------------
+def hedge(strategy, tape=None, **kwargs):
+    tape = tape or market_tape({SPOT: [600_000] * 30, PERP: [600_000] * 30})
+    return play(tape, lambda: [hedged(phase("h", 200, None, strategy=strategy, leverage=(1, 3)))], 1_000, governor=BrainGovernor, **kwargs)
+
+
+@pytest.mark.parametrize("leg", ["spot", "perp"])
+@pytest.mark.parametrize(("off", "left"), [(11, 0), (4, 7)])
+def test_what_has_lost_its_other_leg_is_closed(leg, off, left):
+    take_off = lambda market: market.exit(getattr(market, leg), lots=off)  # noqa: E731
+    engine, _ = hedge(plan((90, pair(11, -11)), (150, take_off)))
+    assert sorted(map(abs, engine.account.lots)) == [left, left] and sum(engine.account.lots) == 0
+    assert [fill.tag for fill in engine.record.fills] == ["", "", "", "unpaired"]
+
+
+def test_both_legs_taken_off_together_are_left_alone():
+    def off(market):
+        market.exit(market.spot)
+        market.exit(market.perp)
+
+    engine, _ = hedge(plan((90, pair(11, -11)), (150, off)))
+    assert engine.account.lots == [0, 0] and {fill.tag for fill in engine.record.fills} == {""}
+
+
+@pytest.mark.parametrize(("withdrawn_s", "closed_s"), [(153, 153), (1_000, 160)])
+def test_a_leg_that_waits_for_a_resting_exit_has_a_grace(withdrawn_s, closed_s):
+    """Spot is sold at market, the perpetual is to be bought back far below: when that order is withdrawn, or the grace is over, the Brain buys."""
+
+    def off(market):
+        market.exit(market.spot)
+        resting = market.exit(market.perp, limit=500_000)
+        market.at(NOON + withdrawn_s * S, lambda market, timer: market.cancel(resting))
+
+    engine, _ = hedge(plan((90, pair(11, -11)), (150, off)))
+    last = engine.record.fills[-1]
+    assert engine.account.lots == [0, 0] and last.tag == "unpaired"
+    assert closed_s * S <= last.ts_ns - NOON < (closed_s + 0.02) * S
+
+
+def test_a_leg_with_a_stop_of_its_own_may_stand_alone():
+    def protect_and_leave(market):
+        assert market.protect(market.perp, stop=601_000)
+        market.exit(market.spot)
+
+    engine, _ = hedge(plan((90, pair(11, -11)), (150, protect_and_leave)))
+    assert sorted(engine.account.lots) == [-11, 0]
+
+
 # -- size -------------------------------------------------------------------------------------------------------------
 def test_a_position_too_large_for_the_compiled_search_ends_the_run_with_a_word():
     governor = BrainGovernor([phase("p", 200, None, strategy=plan((90, enter(60_000_000, 10))))], BrainLimits())

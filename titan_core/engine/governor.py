@@ -20,6 +20,7 @@ from titan_core.engine.desk import Desk
 from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
 from titan_core.engine.matching import WorkingOrder
+from titan_core.engine.pairing import Pairing
 from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
 from titan_core.engine.turns import Turns
 from titan_core.engine.watch import Watch
@@ -87,6 +88,7 @@ class BrainGovernor:
         self.closing = Closing(self, engine)
         self.exposure = ExposureDesk(self, engine)
         self.watch = Watch(self, engine)
+        self.pairing = Pairing(self, engine)
         self.peak2 = max(self.peak2, self.equity2())
         self.emergency = EmergencySteps(self, engine)
         self.turns = Turns(self, engine)
@@ -130,7 +132,7 @@ class BrainGovernor:
     def order_closed(self, order: WorkingOrder) -> None:
         """Free leases, go on with an emergency."""
         self.exposure.free_leases()
-        if self._leaving():
+        if self._leaving() or self.pairing.is_needed:
             self.settle()
 
     def fault(self, desk: Any, error: BaseException) -> None:
@@ -251,6 +253,7 @@ class BrainGovernor:
                 return
         self._judge_bands(self.equity2() // 2)
         self.watch.reduce_drift()
+        self.pairing.unwind()
 
     def _flatten_phase(self, book: PhaseBook | None) -> None:
         assert book is not None
