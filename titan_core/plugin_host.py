@@ -23,7 +23,7 @@ from titan_core.config.load import schema_of
 from titan_core.config.schema import CORE_SECTIONS, LIMITS_TABLE
 from titan_core.errors import CallbackHung, PluginError
 from titan_core.hookspecs import ENTRY_POINT_GROUP, PROJECT, Handover, Health, PhaseHooks
-from titan_core.model.ids import BRAIN, PhaseId
+from titan_core.model.ids import BRAIN, MAX_NAME_CHARS, MAX_ORDER_ID_CHARS, PhaseId
 from titan_core.model.phase import PhaseDeclaration
 from titan_core.ports import Strategy
 
@@ -206,6 +206,13 @@ def _made_strategies(name: str, declaration: PhaseDeclaration, config: Any) -> t
     ids = [strategy.id for strategy in made]
     if len(set(ids)) < len(ids):
         raise PluginError(name, f"create returned strategies of the same id: {', '.join(ids)}; give each its own")
+    for word in ids:
+        if not word or "." in word:
+            raise PluginError(name, f"strategy id {word!r} cannot be part of an order's id; use letters, digits and underscores")
+        together = len(declaration.id) + len(word)
+        if together > MAX_NAME_CHARS:
+            said = f"phase id {declaration.id!r} and strategy id {word!r} have {together} characters together"
+            raise PluginError(name, f"{said}; at most {MAX_NAME_CHARS} fit into a client order id of {MAX_ORDER_ID_CHARS}: shorten one")
     if made and declaration.band is None:
         raise PluginError(name, "declares no capital band (an adviser trades nothing) but create returns strategies")
     return made

@@ -8,7 +8,7 @@ import pytest
 
 from titan_core.errors import UsageError
 from titan_core.testing import CONTRACT_MARKETS, Lab, PhaseContract, forget_modules, ranges, write_distribution
-from titan_core.testing.contract import ID_ROOM, trading
+from titan_core.testing.contract import trading
 
 HONEST = """
     import attrs
@@ -129,12 +129,6 @@ def test_a_contract_without_a_plugin_says_what_to_write() -> None:
 def test_a_declaration_that_nobody_can_read(plugin: str, title: str) -> None:
     change(plugin, 'title="Honest"', f'title="{title}"')
     assert "write one line" in complaint(plugin, "test_declaration_says_what_the_phase_is")
-
-
-@pytest.mark.parametrize("name", ["a" * (ID_ROOM - 5), "with.dot"])
-def test_ids_that_do_not_fit_an_order(plugin: str, name: str) -> None:
-    change(plugin, 'StrategyId("honest")', f'StrategyId("{name}")')
-    assert f"{ID_ROOM} are allowed and no dot" in complaint(plugin, "test_declaration_says_what_the_phase_is")
 
 
 def test_a_phase_that_is_not_well(plugin: str) -> None:

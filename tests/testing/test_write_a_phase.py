@@ -17,10 +17,11 @@ from titan_core import MIN, Handover, InstrumentId, PhaseId, Strategy, ports
 from titan_core.config.keys import is_supported
 from titan_core.engine.matching import WorkingOrder
 from titan_core.model.enums import RefusalCode
+from titan_core.model.ids import MAX_NAME_CHARS
 from titan_core.model.phase import PhaseDeclaration
 from titan_core.plugin_host import HOOKS
 from titan_core.testing import CONTRACT_MARKETS, SentOrder, Trial, make_phase, ranges, run_phases, write_distribution
-from titan_core.testing.contract import ID_ROOM, PhaseContract
+from titan_core.testing.contract import PhaseContract
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "write_a_phase.md").read_text("utf-8")
@@ -148,7 +149,7 @@ def test_the_refusals_that_it_names_exist() -> None:
 
 
 def test_what_is_said_in_numbers_and_names_is_so() -> None:
-    assert f"room for {ID_ROOM} characters" in GUIDE
+    assert f"room for {MAX_NAME_CHARS} characters" in GUIDE
     for name in ("config", "markets", "equity_usdt", "must_trade", "refusals_per_hour"):
         assert f"`{name}`" in GUIDE and hasattr(PhaseContract, name)
     rows = {name for name in re.findall(r"^\| `(\w+)` \|", GUIDE, re.MULTILINE) if name in Trial.__annotations__ or hasattr(Trial, name)}

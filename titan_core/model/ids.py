@@ -13,6 +13,11 @@ StrategyId = NewType("StrategyId", str)
 ClientOrderId = NewType("ClientOrderId", str)
 """At most 36 characters; carries phase and strategy, so that every fill has an owner."""
 
+MAX_ORDER_ID_CHARS = 36
+"""What Bybit allows for `orderLinkId`."""
+MAX_NAME_CHARS = 22
+"""How long the names of a phase and of one of its strategies may be together: an order id adds three dots, the activation, a serial and the leg."""
+
 BRAIN = PhaseId("brain")
 """The owner of what no phase owns: adopted positions and the commands of the emergency."""
 

@@ -29,8 +29,6 @@ from titan_core.testing.markets import CONTRACT_MARKETS
 from titan_core.testing.purity import impurities
 from titan_core.testing.trial import BusyLoop, Trial
 
-ID_ROOM = 22
-"""Characters that the ids of a phase and of its strategy may have together: an order's id carries both and two numbers, and venues allow it 36."""
 LEAVING_GRACE_NS = 60 * S
 """How long after its time to leave a phase may still be closing."""
 Answer = TypeVar("Answer")
@@ -108,13 +106,6 @@ class PhaseContract:
             text = getattr(declaration, name)
             if not text.strip() or "\n" in text:
                 complain(f"the declaration's {name} is {text!r}; write one line: it is what `titan phase list` shows")
-        for strategy in lab.strategies():
-            room = len(declaration.id) + len(strategy.id)
-            if room > ID_ROOM or not strategy.id or "." in strategy.id:
-                complain(
-                    f"phase {declaration.id!r} and strategy {strategy.id!r} have {room} characters together; {ID_ROOM} are allowed and no dot, "
-                    "because the ids of orders carry both; shorten one"
-                )
 
     def test_health_answers(self, lab: Lab) -> None:
         """`titan_health` is asked before each activation."""
