@@ -1,0 +1,1 @@
+"""Market data from venues: connections, codecs, sequence-checked books, subscriptions, recording."""
