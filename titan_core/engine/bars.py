@@ -76,9 +76,10 @@ class BarTable:
 
 def traded_minutes(trades: Stream) -> NDArray[Any]:
     """Return which of the stored minute bars hold a trade."""
+    from titan_core.engine.scan import descriptor, rows_before  # only the replay form builds tables, and only that needs numba
+
     columns: Mapping[str, NDArray[Any]] = trades.columns
-    edges = (int(columns["bar_base"][0]) + np.arange(len(columns["bar_o"]) + 1)) * MIN
-    rows = np.searchsorted(columns["ts"], edges)
+    rows = rows_before(descriptor(trades), int(columns["bar_base"][0]) * MIN, MIN, len(columns["bar_o"]) + 1)
     return np.flatnonzero(rows[1:] > rows[:-1])
 
 

@@ -94,9 +94,10 @@ class Desk:
         if self.retired:
             return condition
         self.engine.arm(condition, callback, payload, self)
-        self._armed[condition.seq] = condition
-        if len(self._armed) > 4096:
-            self._armed = {seq: c for seq, c in self._armed.items() if c.alive}
+        armed = self._armed
+        armed[condition.seq] = condition
+        if len(armed) > 4096:
+            self._armed = {seq: c for seq, c in armed.items() if c.alive}
         return condition
 
     def disarm(self, condition: Condition | Timer) -> None:

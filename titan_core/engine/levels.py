@@ -200,7 +200,8 @@ class LevelBook:
         self._alive = np.zeros(1 << alive_bits, np.int64)
         self._out = np.zeros(FIRST_SLOT + capacity, np.int64)
         self._heaps: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-        self._which: dict[tuple[int, int, bool], int] = {}
+        self._which: dict[int, int] = {}
+        """Which side holds the levels of `rank << 3 | column << 1 | rising`: a number is hashed faster than a tuple."""
         self.control = np.zeros(8, np.int64)
         self.conditions: dict[int, Any] = {}
         self._bind()
@@ -220,8 +221,8 @@ class LevelBook:
         self.out = view(self._out)
         self.sides = view(self._sides.reshape(-1))
 
-    def _side(self, rank: int, column: int, rising: bool) -> int:
-        which = self._which[rank, column, rising] = len(self._heaps)
+    def _side(self, key: int, rank: int, column: int, rising: bool) -> int:
+        which = self._which[key] = len(self._heaps)
         if which == len(self._sides):
             self._sides = np.concatenate([self._sides, np.zeros_like(self._sides)])
         levels, ids = np.zeros(self._capacity, np.int64), np.zeros(self._capacity, np.int64)
@@ -257,18 +258,17 @@ class LevelBook:
 
     def push(self, condition: Any) -> None:
         """Add an armed level condition."""
-        ident = condition.seq
+        ident, rising = condition.seq, condition.rising
         taken = self.alive[ident & self.mask]
+        self.conditions[ident] = condition
         if taken and taken in self.conditions:
-            self.conditions[ident] = condition
             self._widen()
-        else:
-            self.conditions[ident] = condition
         self.alive[ident & self.mask] = ident
-        which = self._which.get((condition.rank, condition.column, condition.rising))
+        key = condition.rank << 3 | condition.column << 1 | rising
+        which = self._which.get(key)
         if which is None:
-            which = self._side(condition.rank, condition.column, condition.rising)
-        level = condition.level if condition.rising else -condition.level
+            which = self._side(key, condition.rank, condition.column, rising)
+        level = condition.level if rising else -condition.level
         while not push_level(self.control, which, level, ident):
             self._grow(which)
 
@@ -278,5 +278,5 @@ class LevelBook:
         if self.conditions.pop(ident, None) is None:
             return
         self.alive[ident & self.mask] = 0
-        which = self._which[condition.rank, condition.column, condition.rising]
+        which = self._which[condition.rank << 3 | condition.column << 1 | condition.rising]
         self.sides[which * SIDE_SIZE + S_DIRTY] = 1

@@ -84,6 +84,15 @@ def pos_right(d, t):
 
 
 @compiled
+def rows_before(d, first, step, count):
+    """Return the number of rows with ts < t for t = first, first + step, ..., `count` times."""
+    out = np.empty(count, np.int64)
+    for i in range(count):
+        out[i] = pos_right(d, first + i * step - 1)
+    return out
+
+
+@compiled
 def first_ge(d, column, start, end, level):
     """Return the first row in [start, end) whose value is >= level, or `end`."""
     n = d[ROWS]

@@ -23,9 +23,7 @@ SPOT = Instrument(
     venue=VenueId("binance-spot"), symbol="BTCUSDT", kind=InstrumentKind.SPOT, base="BTC", tick_size=Decimal("0.01"), lot_size=Decimal("0.00001"),
     maker_fee_ppm=1_000, taker_fee_ppm=1_000,
 )  # fmt: skip
-PERP = Instrument(
-    venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size=Decimal("0.1"), lot_size=Decimal("0.001")
-)
+PERP = Instrument(venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size=Decimal("0.1"), lot_size=Decimal("0.001"))
 CASH = 1_000 * MONEY_PER_USDT
 
 
@@ -156,7 +154,6 @@ class Scenes:
         after = [600_700 + sign * offset for offset in then]
         signed = [10 if i % 2 else -10 for i in range(lead)] + [flow] * 10 + [10 if i % 2 else -10 for i in range(len(after))]
         return self.tape(quiet + move + after, flow=signed)
-
 
     @cached_property
     def busy(self) -> Tape:

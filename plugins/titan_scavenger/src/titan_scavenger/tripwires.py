@@ -132,15 +132,17 @@ class Tripwires:
         self._config = config
         self._perp = perp
         self._steps = round_steps(perp.spec)
+        self._hours = -1
+        self._hour_swings: tuple[list[int], list[int]] = ([], [])
 
     def find(self, now_ns: int, price: int) -> list[Cluster]:
         """Return the clusters within reach of the price that enough sources agree on, rising."""
         config, perp = self._config, self._perp
         reach = int(price * config.reach_bps / BPS)
         low, high = price - reach, price + reach
-        quarter, hour = perp.bars(QUARTER), perp.bars(H)
+        quarter = perp.bars(QUARTER)
         highs, lows = quarter.swing_highs(config.swing_reach, config.swing_15m_bars), quarter.swing_lows(config.swing_reach, config.swing_15m_bars)
-        hour_highs, hour_lows = hour.swing_highs(config.swing_reach, config.swing_1h_bars), hour.swing_lows(config.swing_reach, config.swing_1h_bars)
+        hour_highs, hour_lows = self._swings_of_hours()
         found = daily_levels(perp, perp.bars(D), now_ns)
         found += bollinger_levels(quarter, config.bollinger_length, config.bollinger_width)
         found = [level for level in found if low <= level[0] <= high]
@@ -151,6 +153,14 @@ class Tripwires:
         found += round_levels(self._steps, price, config.round_bps, low, high)
         clusters = merge(found, int(price * config.cluster_bps / BPS))
         return clusters if config.min_weight == 1 else [cluster for cluster in clusters if weight(cluster) >= config.min_weight]
+
+    def _swings_of_hours(self) -> tuple[list[int], list[int]]:
+        """Return the swing highs and lows of the hourly bars; they change with a bar's close only."""
+        bars = self._perp.bars(H)
+        if bars.count != self._hours:
+            reach, last = self._config.swing_reach, self._config.swing_1h_bars
+            self._hours, self._hour_swings = bars.count, (bars.swing_highs(reach, last), bars.swing_lows(reach, last))
+        return self._hour_swings
 
 
 def nearest(clusters: Sequence[Cluster], price: int, most: int) -> tuple[list[Cluster], list[Cluster]]:
