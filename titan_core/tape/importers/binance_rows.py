@@ -113,7 +113,7 @@ class BinanceRows:
 
     def read_depth(self, payloads: Sequence[bytes], at: Places) -> Differences:
         """Decode depth messages."""
-        messages, at = self._decode(DepthUpdate, payloads, at)
+        messages, at = self._decode(DepthUpdate[msgspec.Raw], payloads, at)
         events = self._events([m.T for m in messages], [m.E for m in messages], at)
         runs, bad = read_levels([bytes(m.b) for m in messages], [bytes(m.a) for m in messages])
         for place in bad:
@@ -136,7 +136,7 @@ class BinanceRows:
 
     def _snapshot(self, slot: int, line: int, payload: bytes) -> None:
         try:
-            message = msgspec.json.decode(payload, type=DepthSnapshot)
+            message = msgspec.json.decode(payload, type=DepthSnapshot[msgspec.Raw])
         except msgspec.MsgspecError as error:
             self.log.add(FaultKind.BAD_LINE, line, f"{error}: {preview(payload)}")
             return

@@ -25,7 +25,7 @@ from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, In
 from titan_core.tape.importers.detect import Format, Layout, detect
 from titan_core.tape.importers.framing import frame
 from titan_core.tape.importers.lines import Block, Progress, Recording, preview
-from titan_core.tape.importers.messages import Envelope, Whole, read_levels
+from titan_core.tape.importers.messages import BybitLevels, BybitTicker, BybitTrade, Envelope, read_levels, short_id
 from titan_core.tape.importers.rows import GapRows, Rows, Timeline, readable
 from titan_core.tape.importers.sequence import check_ids
 from titan_core.tape.importers.target import ImportResult, Target
@@ -37,29 +37,6 @@ MARK_DISTANCE_BPS = 500
 
 _UNUSED = ("kline", "liquidation", "allLiquidation", "insurance", "priceLimit", "adlAlert")
 _MARKETS = ("bybit-linear", "bybit-spot")
-
-
-class _Trade(msgspec.Struct, gc=False):
-    T: Whole
-    S: str
-    v: str
-    p: str
-    i: str
-    BT: bool = False
-
-
-class _Levels(msgspec.Struct, gc=False):
-    b: msgspec.Raw
-    a: msgspec.Raw
-    u: Whole
-
-
-class _Ticker(msgspec.Struct, gc=False):
-    markPrice: str = ""
-    indexPrice: str = ""
-    openInterest: str = ""
-    fundingRate: str = ""
-    nextFundingTime: str = ""
 
 
 @define(eq=False)
@@ -180,12 +157,12 @@ class BybitRecording:
 
     # -- trades -----------------------------------------------------------------------------------------------
     def _trades(self, messages: Sequence[_Message]) -> None:
-        trades: list[_Trade] = []
+        trades: list[BybitTrade] = []
         slots: list[int] = []
         lines: list[int] = []
         for message in messages:
             try:
-                found = msgspec.json.decode(message.data, type=list[_Trade])
+                found = msgspec.json.decode(message.data, type=list[BybitTrade])
             except msgspec.MsgspecError as error:
                 self.log.add(FaultKind.BAD_LINE, message.line, f"{error}: {preview(message.data)}")
                 continue
@@ -200,7 +177,7 @@ class BybitRecording:
         keep = readable(values, tokens, np.array(lines, np.int64), self.log)
         signs = np.array([1 if trade.S == "Buy" else -1 for trade in trades], np.int64)
         events = times_to_ns(np.array([trade.T for trade in trades], np.int64))
-        ids = np.array([_short_id(trade.i) for trade in trades], np.int64)
+        ids = np.array([short_id(trade.i) for trade in trades], np.int64)
         fields = {"price": values["price"][0], "signed_lots": values["signed_lots"][0] * signs, "id": ids}
         self.trades.add(np.array(slots, np.int64)[keep], events[keep], {name: fine[keep] for name, fine in fields.items()})
 
@@ -210,7 +187,7 @@ class BybitRecording:
         interest: list[tuple[int, int, int, str]] = []
         for message in messages:
             try:
-                ticker = msgspec.json.decode(message.data, type=_Ticker)
+                ticker = msgspec.json.decode(message.data, type=BybitTicker)
             except msgspec.MsgspecError as error:
                 self.log.add(FaultKind.BAD_LINE, message.line, f"{error}: {preview(message.data)}")
                 continue
@@ -244,10 +221,10 @@ class BybitRecording:
 
     # -- books ------------------------------------------------------------------------------------------------
     def _books(self, messages: Sequence[_Message]) -> None:
-        good: list[tuple[_Message, _Levels]] = []
+        good: list[tuple[_Message, BybitLevels[msgspec.Raw]]] = []
         for message in messages:
             try:
-                good.append((message, msgspec.json.decode(message.data, type=_Levels)))
+                good.append((message, msgspec.json.decode(message.data, type=BybitLevels[msgspec.Raw])))
             except msgspec.MsgspecError as error:
                 self.log.add(FaultKind.BAD_LINE, message.line, f"{error}: {preview(message.data)}")
         runs, bad = read_levels([bytes(levels.b) for _, levels in good], [bytes(levels.a) for _, levels in good])
@@ -309,17 +286,6 @@ class BybitRecording:
             fields = {"bids": table[:, 0], "bid_lots": table[:, 1], "asks": -table[:, 2], "ask_lots": table[:, 3]}
             rows.add(places[:, 0], places[:, 1], fields)
         return rows
-
-
-def _short_id(text: str) -> int:
-    """Return 60 bits of a trade's id, enough to tell ids apart."""
-    if text.isdigit() and len(text) < 19:
-        return int(text)
-    digits = text.replace("-", "")[:15]
-    try:
-        return int(digits, 16)
-    except ValueError:
-        return int.from_bytes(text.encode()[-7:], "big")
 
 
 def import_bybit_ws(path: Path, target: Target, *, progress: Progress | None = None) -> ImportResult:

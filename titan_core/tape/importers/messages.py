@@ -1,11 +1,11 @@
-"""The wire messages of Binance and Bybit V5, as far as the importers read them.
+"""The wire messages of Binance and Bybit V5, as far as they are read, by the importers and by the feeds' codecs.
 
-Structs without garbage collector tracking and with only the fields used: decoding them is the floor of an import's cost. Depth levels stay raw JSON;
-`read_levels` turns those of many messages into integers at once.
+Structs without garbage collector tracking and with only the fields used: decoding them is the floor of an import's cost. For the importers depth levels stay
+raw JSON; `read_levels` turns those of many messages into integers at once.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,6 +15,9 @@ from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, In
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """An id or a time: one that does not fit 64 bits is an error of the message."""
+
+L = TypeVar("L")
+"""How the levels of a book message are read: raw for the importers, as pairs of strings for a codec."""
 
 
 class BookTicker(msgspec.Struct, gc=False):
@@ -52,13 +55,13 @@ class AggTrade(msgspec.Struct, gc=False):
     E: Whole = 0
 
 
-class DepthUpdate(msgspec.Struct, gc=False):
+class DepthUpdate(msgspec.Struct, Generic[L], gc=False):
     """Binance difference of the book; `pu` (USD-M only) is the `u` of the message before."""
 
     U: Whole
     u: Whole
-    b: msgspec.Raw
-    a: msgspec.Raw
+    b: L
+    a: L
     E: Whole = 0
     T: Whole = 0
     pu: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] = -1
@@ -90,12 +93,52 @@ class ForceOrder(msgspec.Struct, gc=False):
     E: Whole = 0
 
 
-class DepthSnapshot(msgspec.Struct, gc=False):
+class DepthSnapshot(msgspec.Struct, Generic[L], gc=False):
     """REST answer with the whole book."""
 
     lastUpdateId: Whole
-    bids: msgspec.Raw
-    asks: msgspec.Raw
+    bids: L
+    asks: L
+
+
+class BybitTrade(msgspec.Struct, gc=False):
+    """One print of Bybit's publicTrade: `S` is the taker's side, `BT` whether it is a block trade, made outside the order book."""
+
+    T: Whole
+    S: str
+    v: str
+    p: str
+    i: str
+    BT: bool = False
+
+
+class BybitLevels(msgspec.Struct, Generic[L], gc=False):
+    """The data of Bybit's orderbook topics, whole or changes."""
+
+    b: L
+    a: L
+    u: Whole
+
+
+class BybitTicker(msgspec.Struct, gc=False):
+    """The data of Bybit's tickers: a snapshot has all fields, a delta only those that changed. `fundingRate` is the one to come at `nextFundingTime`."""
+
+    markPrice: str = ""
+    indexPrice: str = ""
+    openInterest: str = ""
+    fundingRate: str = ""
+    nextFundingTime: str = ""
+
+
+def short_id(text: str) -> int:
+    """Return 60 bits of a Bybit trade's id, enough to tell ids apart."""
+    if text.isdigit() and len(text) < 19:
+        return int(text)
+    digits = text.replace("-", "")[:15]
+    try:
+        return int(digits, 16)
+    except ValueError:
+        return int.from_bytes(text.encode()[-7:], "big")
 
 
 class Envelope(msgspec.Struct, gc=False):
