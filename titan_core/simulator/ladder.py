@@ -1,0 +1,39 @@
+"""The depth behind the best price. A recording with depth gives its levels; beyond them, sizes are drawn once per price and stay there.
+
+The size at a price depends on the price and the seed alone, so books of two moments differ only where the best price has moved.
+"""
+
+from collections.abc import Iterator
+
+Level = tuple[int, int]
+"""Price in ticks, size in lots."""
+
+MAX_LEVELS = 1_000
+
+
+class Ladder:
+    """Sizes of levels: about `typical` lots, from a quarter to four times that."""
+
+    def __init__(self, typical: int, seed: int) -> None:
+        self.typical = max(1, typical)
+        self._salt = seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFF
+        self._sizes: dict[int, int] = {}
+
+    def size(self, price: int) -> int:
+        """Return the size that rests at a price behind the best one."""
+        found = self._sizes.get(price)
+        if found is None:
+            mixed = (price ^ self._salt) * 0x45D9F3B & 0xFFFFFFFF
+            mixed = (mixed >> 16 ^ mixed) * 0x45D9F3B & 0xFFFFFFFF
+            quarters = 1 + (mixed >> 8) % 16
+            found = self._sizes[price] = max(1, self.typical * quarters // 4 + (mixed & 0xFF) * self.typical // 1024)
+        return found
+
+    def behind(self, best: int, step: int, count: int) -> Iterator[Level]:
+        """Yield levels behind `best` in the direction of `step` (-1 for bids, +1 for asks)."""
+        price = best
+        for _ in range(count):
+            price += step
+            if price <= 0:
+                return
+            yield price, self.size(price)
