@@ -15,7 +15,7 @@ from titan_core.simulator.clock import VirtualClock
 
 T = TypeVar("T")
 
-PATIENCE_NS = 30 * D
+PATIENCE_NS = 2 * D
 """How much virtual time may pass without anybody being woken before the loop says that it is stuck."""
 THREAD_WAIT_S = 60.0
 
@@ -58,6 +58,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _thread_done(self, _future: Any) -> None:
         self.threads -= 1
+
+    async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
+        """End the threads; virtual time stands still meanwhile."""
+        self.threads += 1
+        try:
+            await super().shutdown_default_executor(*args, **options)
+        finally:
+            self.threads -= 1
 
     def jump(self, timeout_s: float | None) -> None:
         """Let time pass until something is ready or `timeout_s` is over (None: there is no timer). Raises LoopStuck where nothing can happen."""
