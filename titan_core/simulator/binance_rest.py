@@ -100,7 +100,8 @@ class BinanceRest:
             {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
         ]
         symbols = [symbol_shape(each) for each in found]
-        return {"timezone": "UTC", "serverTime": self.venue.server_ms(), "rateLimits": limits, "exchangeFilters": [], "symbols": symbols, "sors": []}
+        sors = [{"baseAsset": each.instrument.base, "symbols": [each.symbol]} for each in found]
+        return {"timezone": "UTC", "serverTime": self.venue.server_ms(), "rateLimits": limits, "exchangeFilters": [], "symbols": symbols, "sors": sors}
 
     def depth(self, query: Json) -> Json:
         """Return a book with the id that the stream's messages continue from."""

@@ -99,7 +99,7 @@ class BybitMarket:
         else:
             found = [each for each in found if each.trading is Trading.OPEN or query.get("symbol")]
         if category == "spot":
-            return {"category": category, "list": [_spot_info(each) for each in found]}
+            return {"category": category, "list": [_spot_info(each) for each in found], "nextPageCursor": ""}
         limit, begin = min(int(query.get("limit", 500)), 1000), int(query.get("cursor") or 0)
         page = found[begin : begin + limit]
         return {"category": category, "list": [_linear_info(each) for each in page], "nextPageCursor": str(begin + limit) if begin + limit < len(found) else ""}
@@ -217,7 +217,7 @@ class BybitMarket:
             }
             for each in self.listed(self.category(query), query.get("symbol"))
         ]
-        return {"category": self.category(query), "list": rows}
+        return {"category": self.category(query), "list": rows, "nextPageCursor": ""}
 
 
 def levels_text(listing: Listing, levels: list[Level]) -> list[list[str]]:

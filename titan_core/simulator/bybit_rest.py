@@ -272,6 +272,13 @@ class BybitRest:
                 "NFT": [],
                 "Affiliate": [],
                 "Earn": [],
+                "FiatP2P": [],
+                "FiatBybitPay": [],
+                "FiatConvertBroker": [],
+                "FiatGlobalPay": [],
+                "FiatBitPay": [],
+                "BitCard": [],
+                "ByXPost": [],
             },
             "ips": list(credential.addresses) or ["*"],
             "type": 1,
@@ -290,6 +297,9 @@ class BybitRest:
             "parentUid": "0",
             "kycLevel": "LEVEL_DEFAULT",
             "kycRegion": "",
+            "userIDInt64": "24617703",
+            "inviterIDInt64": "0",
+            "affiliateIDInt64": "0",
         }
 
     def coin_info(self, query: dict[str, Any]) -> Json:
