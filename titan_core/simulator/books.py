@@ -16,8 +16,6 @@ from titan_core.simulator.timers import Timers
 
 Levels = list[Level]
 SIDES = (Side.BUY, Side.SELL)
-FAR_TICKS = 1_000
-"""A book that has jumped further than this is sent as the levels at both ends."""
 
 
 class Throttle:
@@ -115,6 +113,8 @@ class DiffBook:
     def note(self) -> None:
         """Take in a change of the book."""
         best = self._depth.best(self.listing)[:2]
+        for place in (0, 1):
+            self._touched[place].add(best[place])
         low, high = self._reach
         self._reach = ((min(low[0], best[0]), min(low[1], best[1])), (max(high[0], best[0]), max(high[1], best[1])))
         if self._book.depth is not self._known_depth:
@@ -134,9 +134,7 @@ class DiffBook:
         low, high = self._reach
         sides: list[Levels] = []
         for place in (0, 1):
-            span = range(low[place], high[place] + 1)
-            prices = set(span) if len(span) <= FAR_TICKS else {*span[: FAR_TICKS // 2], *span[-FAR_TICKS // 2 :]}
-            prices |= self._touched[place]
+            prices = {*self._depth.between(self.listing, low[place], high[place]), low[place], high[place], *self._touched[place]}
             self._touched[place].clear()
             sides.append([(price, self._size(price, best, place)) for price in sorted(prices, reverse=place == 0)])
         self._reach = (best[:2], best[:2])

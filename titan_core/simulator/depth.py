@@ -11,6 +11,8 @@ from titan_core.simulator.market import Market
 
 TYPICAL_COIN_LOTS = {Role.SPOT: 30_000, Role.PERP: 800}
 """Mean size of a level behind the best one, in lots of the market's own books (0.3 and 0.8 BTC)."""
+LEVELS_PER_BP = 50
+"""How close levels lie where the tick would let them lie closer; books of fine ticks have holes."""
 
 
 class Depth:
@@ -18,6 +20,7 @@ class Depth:
 
     def __init__(self, market: Market, seed: int) -> None:
         self._market, self._seed = market, seed
+        self._first = {role: book.bid for role, book in market.books.items()}
         self._ladders: dict[InstrumentId, Ladder] = {}
 
     def best(self, listing: Listing) -> tuple[int, int, int, int]:
@@ -42,6 +45,11 @@ class Depth:
         """Return what rests at a price behind the best one."""
         return self._ladder(listing).size(price)
 
+    def between(self, listing: Listing, low: int, high: int) -> range:
+        """Return the prices from `low` to `high` at which something may rest behind the best price."""
+        stride = self._ladder(listing).stride
+        return range(-(-low // stride) * stride, high + 1, stride)
+
     def side(self, listing: Listing, side: Side) -> Iterator[Level]:
         """Yield the levels of the bids (`Side.BUY`) or asks, best first."""
         book = self._market.books[listing.role]
@@ -65,5 +73,6 @@ class Depth:
     def _ladder(self, listing: Listing) -> Ladder:
         found = self._ladders.get(listing.instrument.id)
         if found is None:
-            found = self._ladders[listing.instrument.id] = Ladder(listing.lots(TYPICAL_COIN_LOTS[listing.role]), self._seed)
+            stride = listing.bid(self._first[listing.role]) // (10_000 * LEVELS_PER_BP)
+            found = self._ladders[listing.instrument.id] = Ladder(listing.lots(TYPICAL_COIN_LOTS[listing.role]), self._seed, stride)
         return found

@@ -12,15 +12,17 @@ MAX_LEVELS = 1_000
 
 
 class Ladder:
-    """Sizes of levels: about `typical` lots, from a quarter to four times that."""
+    """Sizes of levels: about `typical` lots, from a quarter to four times that, at every `stride`-th price."""
 
-    def __init__(self, typical: int, seed: int) -> None:
-        self.typical = max(1, typical)
+    def __init__(self, typical: int, seed: int, stride: int = 1) -> None:
+        self.typical, self.stride = max(1, typical), max(1, stride)
         self._salt = seed * 0x9E3779B97F4A7C15 & 0xFFFFFFFF
         self._sizes: dict[int, int] = {}
 
     def size(self, price: int) -> int:
-        """Return the size that rests at a price behind the best one."""
+        """Return the size that rests at a price behind the best one, 0 where nothing does."""
+        if price % self.stride:
+            return 0
         found = self._sizes.get(price)
         if found is None:
             mixed = (price ^ self._salt) * 0x45D9F3B & 0xFFFFFFFF
@@ -31,9 +33,10 @@ class Ladder:
 
     def behind(self, best: int, step: int, count: int) -> Iterator[Level]:
         """Yield levels behind `best` in the direction of `step` (-1 for bids, +1 for asks)."""
-        price = best
+        stride = self.stride
+        price = (best - 1) // stride * stride if step < 0 else (best // stride + 1) * stride
         for _ in range(count):
-            price += step
             if price <= 0:
                 return
             yield price, self.size(price)
+            price += step * stride
