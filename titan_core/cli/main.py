@@ -38,6 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "phase": Entry("titan_core.cli.phase", "Show the trading phases and what each may do."),
     "plugin": Entry("titan_core.cli.plugin", "List the installed phase plugins and examine them."),
     "config": Entry("titan_core.cli.config", "Show, validate and document the configuration."),
+    "sim": Entry("titan_core.cli.sim", "Run the venue in a box: Bybit, MEXC and Binance on this machine.", is_group=False),
     "doctor": Entry("titan_core.cli.doctor", "Examine this installation.", is_group=False),
 }
 

@@ -59,20 +59,24 @@ def _days(seed: int, midnight_ns: int, ticks_per_day: int, profile: MarketProfil
         day += 1
 
 
-def recorded(tape: Tape, seed: int = 1) -> Supply:
-    """Return a recording as a market, continued by generated days at the price where it ends. Raises TapeError where it has no prices."""
+def recorded(tape: Tape, seed: int = 1, later_ns: int = 0) -> Supply:
+    """Return a recording as a market, `later_ns` after it took place, continued by generated days at the price where it ends.
+
+    Raises TapeError where it has no prices.
+    """
     spot = next((each for each in tape.instruments if not each.is_perp), None)
     perp = next((each for each in tape.instruments if each.is_perp), None)
     if spot is None and perp is None:
         raise TapeError("the recording has no instrument; import a market first, `titan data import`")
     roles = {each.id: role for each, role in ((spot or perp, Role.SPOT), (perp or spot, Role.PERP)) if each is not None}
     streams = {(roles[each.instrument], each.kind): each.columns for each in tape.streams if each.instrument in roles and each.rows}
-    streams = {key: columns for key, columns in streams.items() if key[1] in (*PRICES, StreamKind.FUNDING, StreamKind.OPEN_INTEREST)}
+    kinds = (*PRICES, StreamKind.FUNDING, StreamKind.OPEN_INTEREST)
+    streams = {key: _moved(key[1], columns, 0, later_ns) if later_ns else columns for key, columns in streams.items() if key[1] in kinds}
     for role in set(roles.values()):
         _ensure_quotes(streams, role)
     spot, perp = spot or perp, perp or spot
     assert spot is not None and perp is not None
-    return Supply(spot, perp, tape.first_ns, _then_generated(streams, spot, perp, tape.last_ns, seed))
+    return Supply(spot, perp, tape.first_ns + later_ns, _then_generated(streams, spot, perp, tape.last_ns + later_ns, seed))
 
 
 def _ensure_quotes(streams: dict[tuple[Role, StreamKind], Columns], role: Role) -> None:
