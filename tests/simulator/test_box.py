@@ -116,7 +116,7 @@ def test_the_market_goes_on_when_a_recording_ends() -> None:
 
 
 def test_advance_stops_where_it_is_interrupted() -> None:
-    box = Box(1)
+    box = Box(1, ticks_per_day=200_000)
     seen = [0]
 
     def interrupted() -> int:
@@ -128,7 +128,7 @@ def test_advance_stops_where_it_is_interrupted() -> None:
 
 
 def test_an_account_of_hundreds_of_coins() -> None:
-    box = Box(1, extra_coins=300, balance_usdt=1_000_000)
+    box = Box(1, ticks_per_day=200_000, extra_coins=300, balance_usdt=1_000_000)
     exchange = box.exchanges["bybit"]
     perps = [each for each in exchange.listings.values() if each.role == "perp"]
     assert len(perps) == 301 and len({each.funding_minutes for each in perps}) == 3
@@ -138,7 +138,7 @@ def test_an_account_of_hundreds_of_coins() -> None:
 
 
 def test_what_the_box_does_not_have() -> None:
-    box = Box(1)
+    box = Box(1, ticks_per_day=200_000)
     with pytest.raises(VenueUnavailable, match="no websocket at /v6"):
         box.open_socket("bybit", "/v6", lambda frame: None)
     with pytest.raises(UsageError, match="no instrument 'XUSDT'; it has"):

@@ -16,7 +16,7 @@ def quiet() -> Script:
 
 
 def test_a_request_must_be_signed_in_time_by_a_known_key() -> None:
-    box = Box(1, credentials=[KEY, Credential("reader", "s", may_trade=False)])
+    box = Box(1, ticks_per_day=200_000, credentials=[KEY, Credential("reader", "s", may_trade=False)])
     good = bybit_request(box, "GET", "/v5/account/info")
     assert body_of(box.handle_http("bybit", good))["retCode"] == 0
     now = box.venues["bybit"].server_ms()
@@ -32,7 +32,7 @@ def test_a_request_must_be_signed_in_time_by_a_known_key() -> None:
 
 
 def test_the_rate_limit_is_told_and_kept() -> None:
-    box = Box(1)
+    box = Box(1, ticks_per_day=200_000)
     answers = [box.handle_http("bybit", bybit_request(box, "POST", "/v5/order/cancel-all", {"category": "linear", "symbol": "BTCUSDT"})) for _ in range(11)]
     left = [each.headers["X-Bapi-Limit-Status"] for each in answers if isinstance(each, Response)]
     assert left == [*map(str, range(9, -1, -1)), "0"]
@@ -43,7 +43,7 @@ def test_the_rate_limit_is_told_and_kept() -> None:
 
 
 def test_an_address_that_asks_too_often_is_shut_out() -> None:
-    box = Box(1)
+    box = Box(1, ticks_per_day=200_000)
     statuses = [getattr(box.handle_http("bybit", bybit_request(box, "GET", "/v5/market/time")), "status", 0) for _ in range(601)]
     assert statuses == [200] * 600 + [403]
 
@@ -201,7 +201,7 @@ def test_trades_bars_and_liquidations_are_sent() -> None:
 
 
 def test_an_unknown_topic_is_refused_and_a_ping_answered() -> None:
-    box = Box(1)
+    box = Box(1, ticks_per_day=200_000)
     client = Client(box, "bybit", "/v5/public/linear")
     refused = client.send({"op": "subscribe", "args": ["invalid.topic.BTCUSDT"]})
     assert (refused["success"], refused["ret_msg"]) == (False, "Invalid topic: invalid.topic.BTCUSDT")

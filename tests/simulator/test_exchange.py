@@ -185,6 +185,17 @@ def test_leverage_margins_what_may_be_opened() -> None:
     assert placed(exchange, order(lots=2_000)).status is Status.FILLED
 
 
+def test_resting_orders_lock_margin_and_waiting_ones_do_not() -> None:
+    exchange = bybit(box_of(quiet()))
+    free = exchange.account.margin().available
+    placed(exchange, order(lots=500, price=61_000.0, trigger=Trigger(610_000, rising=True), origin=Origin.STOP))
+    assert exchange.account.margin().available == free == to_money(10_000)
+    placed(exchange, order(lots=500, price=59_000.0))
+    assert exchange.account.margin().available == free - to_money("2950") - to_money("16.225"), "a tenth of 29,500 USDT and the taker fee"
+    placed(exchange, order(lots=500, price=59_000.0))
+    assert refusal(exchange, order(lots=1_000, price=59_000.0)) is Reason.MARGIN
+
+
 def test_spot_changes_coins_and_takes_the_buyers_fee_from_what_is_bought() -> None:
     exchange = bybit(box_of(quiet()))
     placed(exchange, order(SPOT, lots=BTC))

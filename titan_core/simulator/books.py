@@ -105,9 +105,9 @@ class DiffBook:
     def __init__(self, listing: Listing, depth: Depth, book: Book) -> None:
         self.listing, self._depth, self._book = listing, depth, book
         self.published = book.version
-        self._touched: tuple[set[int], set[int]] = (set(), set())
-        self._bests = self._depth.best(listing)[:2]
-        self._reach = (self._bests, self._bests)
+        best = depth.best(listing)[:2]
+        self._touched: tuple[set[int], set[int]] = ({best[0]}, {best[1]})
+        self._reach = (best, best)
         self._known_depth = book.depth
 
     def note(self) -> None:
@@ -134,8 +134,9 @@ class DiffBook:
         low, high = self._reach
         sides: list[Levels] = []
         for place in (0, 1):
-            prices = {*self._depth.between(self.listing, low[place], high[place]), low[place], high[place], *self._touched[place]}
+            prices = {*self._depth.between(self.listing, low[place], high[place]), *self._touched[place]}
             self._touched[place].clear()
+            self._touched[place].add(best[place])  # may be behind the best price, and off the ladder, by the next message
             sides.append([(price, self._size(price, best, place)) for price in sorted(prices, reverse=place == 0)])
         self._reach = (best[:2], best[:2])
         self.published = last
