@@ -86,6 +86,18 @@ def test_codes_of_refusals(fields: dict[str, Any], code: int) -> None:
     assert buy(box_of(quiet()), **fields)["retCode"] == code
 
 
+def test_a_reduce_only_market_order_is_cut_to_the_position_and_zero_stands_for_all_of_it() -> None:
+    box = box_of(quiet())
+    close = {"side": "Sell", "reduceOnly": True}
+    for size in ({"qty": "5"}, {"qty": "0", "closeOnTrigger": True}):
+        buy(box)
+        made = buy(box, **(close | size))["result"]["orderId"]
+        (found,) = bybit(box, "GET", "/v5/order/realtime", {"category": "linear", "symbol": "BTCUSDT", "orderId": made})["result"]["list"]
+        assert (found["orderStatus"], found["qty"], found["cumExecQty"]) == ("Filled", "0.010", "0.010")
+        assert box.exchanges["bybit"].account.positions[PERP].lots == 0
+    assert buy(box, **close, qty="0", closeOnTrigger=True)["retCode"] == 10001
+
+
 def test_lists_come_in_pages() -> None:
     box = box_of(quiet(), balance_usdt=1_000_000)
     for number in range(73):

@@ -240,6 +240,11 @@ def test_every_kind_is_shown_here() -> None:
     assert [kind for kind in FaultKind if f"kind=K.{kind.name}" not in text] == []
 
 
+@pytest.mark.parametrize("kind", FaultKind)
+def test_every_kind_is_described(kind: FaultKind) -> None:
+    assert f"`{kind}`" in (Path(__file__).resolve().parents[2] / "docs" / "simulator.md").read_text("utf-8")
+
+
 # -- changing the script ----------------------------------------------------------------------------------------------
 def test_the_control_door_adds_shows_and_removes_rules() -> None:
     made = box()

@@ -92,6 +92,7 @@ class Account:
 
     def __init__(self, venue: VenueId, listings: Mapping[InstrumentId, Listing], depth: Depth, now_ns: Callable[[], int], ids: Ids, deposit: int) -> None:
         self.venue, self.listings, self.depth, self.now_ns, self.ids = venue, listings, depth, now_ns, ids
+        self._spot = {each.instrument.base: each for each in listings.values() if each.role is Role.SPOT}
         self.wallet = Wallet()
         self.positions: dict[InstrumentId, Position] = {}
         self.executions: list[Execution] = []
@@ -231,14 +232,12 @@ class Account:
                 position_margin += ceil_div(value, position.leverage)
                 maintenance += ceil_div(value * instrument.maintenance_margin_bps, BPS)
         coin_value = collateral = 0
-        for listing in self.listings.values():
-            if listing.role is Role.SPOT:
-                amount = self.wallet.balances.get(listing.instrument.base, 0)
-                if amount:
-                    price = self.depth.marks(listing)[0]
-                    worth = amount * price * listing.instrument.money_per_tick_lot // listing.coin_per_lot
-                    coin_value += worth
-                    collateral += worth * COLLATERAL_BPS // BPS
+        for coin, amount in self.wallet.balances.items():
+            listing = self._spot.get(coin)
+            if amount and listing is not None:
+                worth = amount * self.depth.marks(listing)[0] * listing.instrument.money_per_tick_lot // listing.coin_per_lot
+                coin_value += worth
+                collateral += worth * COLLATERAL_BPS // BPS
         orders = sum(self.order_margin(order) for order in self.open_orders.values() if order.status is not Status.UNTRIGGERED)
         return Margin(self.wallet.balance(QUOTE), unrealised, coin_value, collateral, position_margin, orders, maintenance)
 

@@ -32,6 +32,7 @@ from titan_core.simulator.wire import Credential, Outcome, Request
 from titan_core.tape.generate import NEW_YEAR_2024
 
 VENUES = ("bybit", "mexc", "binance")
+IDLE_LOOK_NS = 1 * S
 DEFAULT_START_NS = NEW_YEAR_2024 + 4 * H
 """A generated market is shown from its fifth hour on, so that there are bars before it."""
 
@@ -197,7 +198,7 @@ class Box:
         if session is None:
             raise VenueUnavailable(f"{venue} has no websocket at {bare}")
         socket.attach(session)
-        self._sockets[socket] = None
+        self._sockets = {each: None for each in (*self._sockets, socket) if each.is_open}
         if venue == "mexc":
             self._watch_idle(socket)
         return socket
@@ -223,13 +224,19 @@ class Box:
         return None
 
     def _watch_idle(self, socket: BoxSocket) -> None:
+        # the silence is measured by the servers' clock: the market may run faster than the client pings
+        since = [self._server()]
+
         def look() -> None:
-            if socket.is_open and self.now_ns() - socket.heard_ns >= IDLE_NS:
+            now = self._server()
+            if socket.heard:
+                socket.heard, since[0] = False, now
+            if socket.is_open and now - since[0] >= IDLE_NS:
                 socket.hang_up("the client has not spoken for 60 seconds")
             elif socket.is_open:
-                self.timers.call_at(socket.heard_ns + IDLE_NS, look)
+                self.timers.call_at(self.now_ns() + IDLE_LOOK_NS, look)
 
-        self.timers.call_at(socket.heard_ns + IDLE_NS, look)
+        self.timers.call_at(self.now_ns() + IDLE_LOOK_NS, look)
 
     # -- faults -------------------------------------------------------------------------------------------------
     def add_fault(self, rule: Rule) -> ActiveRule:

@@ -10,6 +10,7 @@ from titan_core.model.ids import InstrumentId
 from titan_core.simulator.bybit_market import BadParameter, BybitMarket
 from titan_core.simulator.bybit_shapes import (
     CATEGORIES,
+    EXEC_TYPES,
     Json,
     execution_shape,
     order_shape,
@@ -193,11 +194,10 @@ class BybitRest:
             for each in reversed(self.venue.account_exchange.account.executions)
             if each.instrument in wanted and start <= each.ts_ns <= end and order_id in (None, "", each.order.id) and link_id in (None, "", each.order.link_id)
         ]
-        rows = [(each, execution_shape(self._listing_of(each.instrument), each)) for each in found]
-        kinds = query.get("execType")
-        chosen = [row for _, row in rows if kinds in (None, "", row["execType"])]
-        page, cursor = paged(query, chosen, 50, 100)
-        return {"nextPageCursor": cursor, "category": category, "list": page}
+        kind = query.get("execType")
+        page, cursor = paged(query, [each for each in found if kind in (None, "", EXEC_TYPES[each.kind])], 50, 100)
+        rows = [execution_shape(self._listing_of(each.instrument), each) for each in page]
+        return {"nextPageCursor": cursor, "category": category, "list": rows}
 
     # -- positions and the account ------------------------------------------------------------------------------
     def positions(self, query: dict[str, Any]) -> Json:

@@ -86,7 +86,7 @@ class BybitTrade:
             instrument=listing.instrument.id,
             side=side,
             kind=kind,
-            lots=0 if spend else self.lots(listing, body.get("qty", "")),
+            lots=0 if spend else self._size(listing, body),
             price=limit,
             spend=spend,
             tif=tif if kind is Kind.LIMIT else Tif.GTC,
@@ -100,6 +100,13 @@ class BybitTrade:
             profit_by=self._kind(body.get("tpTriggerBy")),
             origin=Origin.STOP if trigger is not None else Origin.USER,
         )
+
+    def _size(self, listing: Listing, body: dict[str, Any]) -> int:
+        """A size of 0 that only reduces and closes on trigger stands for the whole position."""
+        lots = self.lots(listing, body.get("qty", ""))
+        if lots == 0 and _flag(body.get("reduceOnly")) and _flag(body.get("closeOnTrigger")) and listing.role is Role.PERP:
+            return abs(self.venue.account_exchange.account.position(listing.instrument.id).lots)
+        return lots
 
     def _spend(self, listing: Listing, body: dict[str, Any], side: Side, kind: Kind) -> int:
         """A spot market buy gives what to spend unless it says otherwise."""

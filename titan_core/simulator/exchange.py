@@ -74,6 +74,7 @@ class Exchange:
         if order.trigger is not None:
             self.account.emit(EventKind.ORDER, order=order)
         else:
+            self._truncate(order)
             self._activate(order)
         return order
 
@@ -224,7 +225,13 @@ class Exchange:
         if funds is not None:
             self.end(order, Status.REJECTED, Reason.MARGIN)
         else:
+            self._truncate(order)
             self._activate(order)
+
+    def _truncate(self, order: Order) -> None:
+        """A reduce-only market order becomes as large as the position, where it was larger."""
+        if order.request.reduce_only and order.request.kind is Kind.MARKET:
+            order.lots = self._fillable(order) or order.lots
 
     # -- matching -----------------------------------------------------------------------------------------------
     def execute(self, request: NewOrder, price: int | None = None) -> Order:

@@ -24,7 +24,8 @@ class BoxSocket:
         self._random = Random(f"{faults.seed}:{path}")
         self.is_open = True
         self.black = False
-        self.heard_ns = now_ns()
+        self.heard = True
+        """Whether the client has spoken since somebody last looked."""
 
     def attach(self, session: Session) -> None:
         """Join the session that the socket leads to."""
@@ -36,7 +37,7 @@ class BoxSocket:
             return
         if self._faults.strike((FaultKind.DROP_REQUEST,), self.venue, f"{self.path} request", self._now()) is not None:
             return
-        self.heard_ns = self._now()
+        self.heard = True
         for answer in self._session.receive(frame):
             self.deliver(answer, "answer")
 
