@@ -1,0 +1,79 @@
+"""The port to one venue's account: what the execution service needs, whoever answers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from titan_core.execution.limiter import Lane, Limiter
+from titan_core.execution.reports import Execution, OrderReport, PositionReport, WalletReport
+from titan_core.execution.request import Answer, OrderRequest
+from titan_core.model.ids import ClientOrderId, InstrumentId
+from titan_core.model.instrument import Instrument
+
+OnAnswer = Callable[[Answer], None]
+
+
+class Listener(Protocol):
+    """What hears the account's private stream."""
+
+    def on_report(self, report: OrderReport) -> None:
+        """Where an order stands now."""
+        ...
+
+    def on_execution(self, execution: Execution) -> None:
+        """An execution; it may come again."""
+        ...
+
+    def on_stream(self, is_up: bool, reason: str) -> None:
+        """The private stream has begun or ended; what happened while it was away was not heard."""
+        ...
+
+
+class VenueClient(Protocol):
+    """One account at one venue. What sends an order is synchronous and answers by callback, so that nothing stands between the decision and the socket.
+
+    The reads raise VenueUnavailable where the venue does not answer, and Unreadable where its answer proves nothing: an empty body is never an empty list.
+    """
+
+    family: str
+    instruments: Sequence[Instrument]
+    limiter: Limiter
+
+    def place(self, request: OrderRequest, lane: Lane, answered: OnAnswer) -> None:
+        """Send an order. `answered` is called exactly once."""
+        ...
+
+    def cancel(self, instrument: Instrument, client_order_id: ClientOrderId, venue_order_id: str, lane: Lane, answered: OnAnswer) -> None:
+        """Withdraw an order, by our id or else by the venue's."""
+        ...
+
+    def protect(self, instrument: Instrument, stop: int | None, target: int | None, lane: Lane, answered: OnAnswer) -> None:
+        """Set what rests at the venue for the open position; None takes it off."""
+        ...
+
+    async def look_up(self, instrument: Instrument, client_order_id: ClientOrderId) -> OrderReport | None:
+        """Ask what became of an order; None where the venue says that it has never had it."""
+        ...
+
+    async def open_orders(self) -> list[OrderReport]:
+        """Return all open orders, page by page, also those that are not ours."""
+        ...
+
+    async def positions(self) -> list[PositionReport]:
+        """Return all open positions."""
+        ...
+
+    async def executions(self, since_ns: int) -> list[Execution]:
+        """Return the executions since a moment of the venue's clock, oldest first."""
+        ...
+
+    async def wallet(self) -> WalletReport:
+        """Return the wallet."""
+        ...
+
+    async def clock_offset_ns(self) -> int:
+        """Return the venue's clock minus ours, the way there and back taken out."""
+        ...
+
+    async def prepare(self, leverage: Mapping[InstrumentId, int]) -> None:
+        """Assert one-way mode, set leverage, compare instrument rules. Raises TitanError where trading would not be what it is taken for."""
+        ...
