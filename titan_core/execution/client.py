@@ -38,8 +38,11 @@ class VenueClient(Protocol):
     instruments: Sequence[Instrument]
     limiter: Limiter
 
-    def place(self, request: OrderRequest, lane: Lane, answered: OnAnswer) -> None:
-        """Send an order. `answered` is called exactly once."""
+    def place(self, request: OrderRequest, answered: OnAnswer) -> None:
+        """Send an order now: whoever calls has waited for its turn at the limiter, and knows whether the order is still wanted by then.
+
+        `answered` is called exactly once.
+        """
         ...
 
     def cancel(self, instrument: Instrument, client_order_id: ClientOrderId, venue_order_id: str, lane: Lane, answered: OnAnswer) -> None:

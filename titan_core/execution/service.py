@@ -132,7 +132,13 @@ class ExecutionService:
     # -- sending ----------------------------------------------------------------------------------------------------
     def _send(self, ident: ClientOrderId) -> None:
         sent, order = self._sent.get(ident), self.tracker.orders.get(ident)
-        if sent is None or order is None or order.is_done:
+        if sent is not None and order is not None and not order.is_done:
+            self.client.limiter.run(sent.lane, lambda: self._place(ident, sent))
+
+    def _place(self, ident: ClientOrderId, sent: _Sent) -> None:
+        """Send at this order's turn, unless it has ended or is too late by now: waiting for a turn, or a stopped process, may have taken long."""
+        order = self.tracker.orders.get(ident)
+        if order is None or order.is_done:
             return
         if self._time() > sent.wanted_until_s:
             if not sent.sends:
@@ -140,7 +146,7 @@ class ExecutionService:
             return
         sent.sends += 1
         sent.sent_s = self._time()
-        self.client.place(sent.request, sent.lane, lambda answer: self._answered(ident, answer))
+        self.client.place(sent.request, lambda answer: self._answered(ident, answer))
 
     def _answered(self, ident: ClientOrderId, answer: Answer) -> None:
         sent, order = self._sent.get(ident), self.tracker.orders.get(ident)

@@ -61,28 +61,26 @@ class BybitClient:
         return self.door.limiter
 
     # -- orders -----------------------------------------------------------------------------------------------------
-    def place(self, request: OrderRequest, lane: Lane, answered: OnAnswer) -> None:
-        """Send an order; see VenueClient.place."""
-        self._order(lane, "order.create", "v5/order/create", words.order_parameters(request), answered)
+    def place(self, request: OrderRequest, answered: OnAnswer) -> None:
+        """Send an order now; see VenueClient.place."""
+        self._order("order.create", "v5/order/create", words.order_parameters(request), answered)
 
     def cancel(self, instrument: Instrument, client_order_id: ClientOrderId, venue_order_id: str, lane: Lane, answered: OnAnswer) -> None:
         """Withdraw an order."""
         ident = {"orderLinkId": client_order_id} if client_order_id else {"orderId": venue_order_id}
         parameters = {"category": CATEGORY[instrument.venue], "symbol": instrument.symbol} | ident
-        self._order(lane, "order.cancel", "v5/order/cancel", parameters, answered)
+        self.limiter.run(lane, lambda: self._order("order.cancel", "v5/order/cancel", parameters, answered))
 
     def protect(self, instrument: Instrument, stop: int | None, target: int | None, lane: Lane, answered: OnAnswer) -> None:
         """Set what rests at the venue for the open position."""
         self._run(self._post(lane, "v5/position/trading-stop", words.protection_parameters(instrument, stop, target), answered))
 
-    def _order(self, lane: Lane, op: str, path: str, parameters: Mapping[str, Any], answered: OnAnswer) -> None:
-        def send() -> None:
-            if self.entry.is_open:
-                self.entry.send(op, parameters, answered)
-            else:
-                self._run(self._post_now(path, parameters, answered))
-
-        self.limiter.run(lane, send)
+    def _order(self, op: str, path: str, parameters: Mapping[str, Any], answered: OnAnswer) -> None:
+        """Send what the limiter has admitted: over the trade websocket while it is open, else over REST."""
+        if self.entry.is_open:
+            self.entry.send(op, parameters, answered)
+        else:
+            self._run(self._post_now(path, parameters, answered))
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)
@@ -93,7 +91,6 @@ class BybitClient:
         answered(_answer(await self.door.call(lane, "POST", path, parameters)))
 
     async def _post_now(self, path: str, parameters: Mapping[str, Any], answered: OnAnswer) -> None:
-        """Send what the limiter has admitted already."""
         answered(_answer(await self.door.send("POST", path, parameters)))
 
     async def close(self) -> None:

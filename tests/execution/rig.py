@@ -1,0 +1,147 @@
+"""An execution service on an account at the venue in a box: real words and real signatures, no sockets, virtual time."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from titan_core.execution.bybit.account import Access, BybitAccount, join
+from titan_core.execution.bybit.words import Instruments
+from titan_core.execution.limiter import Lane, Limiter
+from titan_core.execution.outcomes import Outcome
+from titan_core.execution.reports import Execution
+from titan_core.execution.service import ExecutionService
+from titan_core.execution.tracker import TrackedOrder
+from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId
+from titan_core.model.instrument import Instrument
+from titan_core.model.order import Approved, Intent
+from titan_core.simulator.box import Box
+from titan_core.simulator.faults import Rule
+from titan_core.simulator.inprocess import BoxHttp, BoxTransport
+from titan_core.simulator.virtual_loop import run_virtual
+from titan_core.simulator.wire import Credential
+
+PERP = InstrumentId("BTCUSDT.bybit-linear")
+
+
+class Owner:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.executions: list[Execution] = []
+        self.ended: dict[ClientOrderId, str] = {}
+        self.troubles: list[Outcome] = []
+
+    def on_order(self, order: TrackedOrder) -> None:
+        if order.is_done:
+            assert order.client_order_id not in self.ended, "an order ends once"
+            self.ended[order.client_order_id] = f"{order.status} {order.filled_lots}"
+
+    def on_execution(self, execution: Execution, order: TrackedOrder | None) -> None:
+        self.executions.append(execution)
+
+    def on_trouble(self, outcome: Outcome, message: str) -> None:
+        self.troubles.append(outcome)
+
+    @property
+    def position(self) -> int:
+        return sum(e.signed_lots for e in self.executions)
+
+
+class Relay:
+    """Passes on what the private stream says; the service comes after the account."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.to, name)
+
+
+class Rig:
+    """The box, the account, the service and its owner."""
+
+    def __init__(self, box: Box, account: BybitAccount, service: ExecutionService, owner: Owner) -> None:
+        self.box, self.account, self.service, self.owner = box, account, service, owner
+        self.perp: Instrument = box.exchanges["bybit"].account.listings[PERP].instrument
+        self.serial = 0
+        self.journalled: list[ClientOrderId] = []
+
+    def approved(self, signed_lots: int, **terms: Any) -> Approved:
+        self.serial += 1
+        ident = ClientOrderId(f"p.s.1.{self.serial}")
+        intent = Intent(client_order_id=ident, phase=PhaseId("p"), strategy=StrategyId("s"), instrument=self.perp, signed_lots=signed_lots, **terms)
+        return Approved(intent, signed_lots, ())
+
+    def submit(self, signed_lots: int, lane: Lane = Lane.ENTRY, **terms: Any) -> TrackedOrder:
+        return self.service.submit(self.approved(signed_lots, **terms), lane)
+
+    @property
+    def venue_position(self) -> int:
+        held = self.box.exchanges["bybit"].account.positions.get(PERP)
+        return held.lots if held else 0
+
+    @property
+    def venue_links(self) -> list[str]:
+        """The client ids of all orders that the venue has ever created on our behalf, by its executions and open orders."""
+        account = self.box.exchanges["bybit"].account
+        return [e.order.link_id for e in account.executions if e.order.link_id] + [o.link_id for o in account.open_orders.values() if o.link_id]
+
+    async def settled(self, within_s: float = 120.0) -> None:
+        """Wait until every order has ended and nothing is missing."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within_s
+        while self.service.tracker.open_orders():
+            assert loop.time() < end, self.service.tracker.open_orders()
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
+
+
+def run(scene: Callable[[Rig], Awaitable[None]], *, faults: tuple[Rule, ...] = (), seed: int = 1, over_socket: bool = True, rate: float = 10.0) -> Rig:
+    """Run a scene on a fresh box; the faults begin once the streams are up. Returns the rig, ended."""
+    import ccxt.async_support as ccxt
+
+    box = Box(seed, ticks_per_day=200_000, balance_usdt=100_000)
+    kept: list[Rig] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        key = Credential()
+        exchange = ccxt.bybit({"apiKey": key.key, "secret": key.secret})
+        exchange.urls["api"] = {name: "http://box/bybit" for name in exchange.urls["api"]}
+        exchange.nonce = lambda: box.now_ns() // 1_000_000
+        through = BoxHttp(box)
+
+        async def http(url: str, method: str, headers: Any, body: str | None) -> Any:
+            response = await through.request(method, url, dict(headers or {}), (body or "").encode())
+            return response.status, response.headers, response.body.decode()
+
+        limiter = Limiter(loop.time, loop.call_later, rate_per_s=rate, burst=rate, reserved=rate * 0.4)
+        instrument = box.exchanges["bybit"].account.listings[PERP].instrument
+        relay, owner = Relay(), Owner()
+        access = Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
+        account = join(
+            access, Instruments([instrument]), relay, exchange=exchange, http=http, transport=BoxTransport(box), now_ns=box.now_ns,
+            jitter=random.Random(seed).random, limiter=limiter, timeout_s=2.0, over_socket=over_socket,
+        )  # fmt: skip
+        rig: Rig
+
+        def write_ahead(approved: Approved, send: Callable[[], None], failed: Callable[[str], None]) -> None:
+            rig.journalled.append(approved.intent.client_order_id)
+            loop.call_soon(send)
+
+        relay.to = service = ExecutionService(account.client, owner, write_ahead)
+        rig = Rig(box, account, service, owner)
+        kept.append(rig)
+        running = loop.create_task(account.run())
+        while not service.is_streaming or (over_socket and not account.client.entry.is_open):
+            await asyncio.sleep(0.05)
+        for rule in faults:
+            box.add_fault(rule)
+        try:
+            await scene(rig)
+        finally:
+            running.cancel()
+            await service.close()
+            await asyncio.gather(running, return_exceptions=True)
+            await exchange.close()
+
+    run_virtual(main(), box.clock, box)
+    return kept[0]
