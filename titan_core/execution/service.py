@@ -55,6 +55,8 @@ class Patience:
     absence_s: float = 2.0
     """Two answers "never had it" must lie so far apart, and the first so long after sending, to be believed."""
     unseen_retry_s: float = 0.5
+    forget_s: float = 60.0
+    """How long an order that has ended is still followed, for words that come late."""
     overlap_s: float = 60.0
     """How far back executions are polled again: venues list them late."""
 
@@ -285,6 +287,8 @@ class ExecutionService:
     def _moved(self, order: TrackedOrder) -> None:
         if order.is_done:
             self._sent.pop(order.client_order_id, None)
+            if order.status is not OrderStatus.REJECTED:  # one that "never was" may still turn up; its owner must then be known
+                self._later(self.patience.forget_s, lambda: self.tracker.forget(order.client_order_id))
         self.owner.on_order(order)
 
     # -- polling ------------------------------------------------------------------------------------------------------

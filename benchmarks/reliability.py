@@ -1,0 +1,180 @@
+"""What becomes of orders when the way to the venue fails: the reliability bars that the execution service can be held to by itself.
+
+An account at the venue in a box, in this process and in virtual time; the faults are those of the box. The numbers are those of docs/reliability.md.
+
+python -m benchmarks reliability [6] [7] [11] [15] [--orders N] [--seed S] [--over rest|socket]
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from benchmarks import _harness as harness
+from tests.execution.rig import Rig, run
+from titan_core.execution.limiter import Lane
+from titan_core.execution.outcomes import FINAL_REFUSALS, REFUSED_UNSEEN, SUCCESS, Outcome, known_codes, of_code
+from titan_core.execution.reports import Execution, OrderReport
+from titan_core.execution.tracker import OrderTracker
+from titan_core.model.enums import Liquidity, OrderType
+from titan_core.model.ids import ClientOrderId, InstrumentId
+from titan_core.model.order import OrderStatus
+from titan_core.model.units import Money
+from titan_core.simulator.faults import FaultKind, Rule
+
+BARS = (
+    harness.Bar("6: orders with answers and requests lost: difference between intents and orders created", 0, "orders", at_most=True),
+    harness.Bar("7: known codes and 1,000 random ones: answers that crash or are taken for what they are not", 0, "answers", at_most=True),
+    harness.Bar("11: 100,000 private events shuffled and doubled: orders whose end differs", 0, "orders", at_most=True),
+    harness.Bar("15: fills racing cancels: difference between what we booked and what the venue filled", 0, "lots", at_most=True),
+)
+Measured = tuple[float, str]
+
+
+def lost(over: str) -> tuple[Rule, ...]:
+    """A twentieth of the requests and a twentieth of the answers are lost; over REST some answers hang as well."""
+    if over == "socket":
+        where = ((FaultKind.DROP_REQUEST, "/v5/trade request"), (FaultKind.DROP_FRAME, "/v5/trade answer"))
+    else:
+        where = tuple((kind, "POST /v5/order/create") for kind in (FaultKind.DROP_REQUEST, FaultKind.DROP_ANSWER, FaultKind.HANG_ANSWER))
+    return tuple(Rule(kind=kind, venue="bybit", where=pattern, probability=0.1 / len(where), seconds=4.0) for kind, pattern in where)
+
+
+def disagreement(rig: Rig) -> int:
+    """Return what separates our books from the venue's: executions on one side only, and lots."""
+    ours = {e.execution_id for e in rig.owner.executions}
+    theirs = {e.id for e in rig.box.exchanges["bybit"].account.executions}
+    return len(ours ^ theirs) + len(rig.owner.executions) - len(ours) + abs(rig.owner.position - rig.venue_position)
+
+
+def bar_6(orders: int, seed: int, over: str) -> Measured:
+    """Send market orders through losses; every intent becomes exactly one order."""
+
+    async def scene(rig: Rig) -> None:
+        for i in range(orders):
+            rig.submit(3 if i % 2 == 0 else -3, Lane.EXIT)
+            await asyncio.sleep(0.05)
+        await rig.settled(3_600)
+
+    rig = run(scene, seed=seed, faults=lost(over), over_socket=over == "socket", rate=200.0)
+    created = len(set(rig.venue_links))
+    struck = sum(rule.hits for rule in rig.box.faults.rules)
+    wrong = abs(created - orders) + disagreement(rig) + sum(end != "filled 3" for end in rig.owner.ended.values())
+    return wrong, f"{orders} intents, {created} orders created, {struck} requests or answers lost, {len(rig.owner.executions)} executions"
+
+
+def bar_7(orders: int, seed: int, over: str) -> Measured:
+    """Classify every known code and 1,000 random ones; each has one meaning, and an unknown one proves nothing."""
+    chance = random.Random(seed)
+    wrong, asked = 0, 0
+    for family in ("bybit", "mexc"):
+        known = known_codes(family)
+        for code in [*known, *(chance.randrange(-(2**40), 2**40) for _ in range(1_000))]:
+            asked += 1
+            outcome = of_code(family, code)
+            wrong += (outcome is Outcome.UNKNOWN) != (code not in known) and outcome is not Outcome.UNKNOWN
+            wrong += (outcome in SUCCESS) + (outcome in FINAL_REFUSALS) + (outcome in REFUSED_UNSEEN) > 1
+
+    async def scene(rig: Rig) -> None:
+        for i in range(60):
+            rig.submit(3 if i % 2 == 0 else -3, Lane.EXIT)
+            await asyncio.sleep(0.5)
+        await rig.settled(3_600)
+
+    fault = Rule(kind=FaultKind.CODE, venue="bybit", where="POST /v5/order/create", probability=0.5)  # code 0: a random one each time
+    rig = run(scene, seed=seed, faults=(fault,), over_socket=False, rate=50.0)
+    return wrong + disagreement(rig), f"{asked} codes classified; 60 orders of which {rig.box.faults.rules[0].hits} answers were random codes"
+
+
+def bar_11(orders: int, seed: int, over: str) -> Measured:
+    """Follow orders whose private events come shuffled and doubled, 100,000 events in all."""
+    chance, btc = random.Random(seed), InstrumentId("BTCUSDT.bybit-linear")
+    events: list[OrderReport | Execution] = []
+    ends: dict[ClientOrderId, tuple[OrderStatus, int]] = {}
+    tracker = OrderTracker()
+    while len(events) < 50_000:
+        ident, lots, done = ClientOrderId(f"p.s.1.{len(ends)}"), chance.randrange(1, 20), 0
+
+        def report(status: OrderStatus, filled: int, ident: ClientOrderId = ident, lots: int = lots) -> OrderReport:
+            return OrderReport(client_order_id=ident, venue_order_id="v", instrument=btc, signed_lots=lots, status=status, filled_lots=filled)
+
+        events.append(report(OrderStatus.OPEN, 0))
+        while done < lots and chance.random() < 0.8:
+            part = chance.randrange(1, lots - done + 1)
+            done += part
+            execution = Execution(
+                execution_id=f"{ident}/{done}", client_order_id=ident, venue_order_id="v", instrument=btc, signed_lots=part, price=1,
+                fee=Money(0), liquidity=Liquidity.TAKER,
+            )  # fmt: skip
+            events += [execution, report(OrderStatus.FILLED if done == lots else OrderStatus.PARTIALLY_FILLED, done)]
+        if done < lots:
+            events.append(report(OrderStatus.CANCELLED, done))
+        tracker.intend(ident, lots)
+        ends[ident] = (OrderStatus.FILLED if done == lots else OrderStatus.CANCELLED, done)
+    doubled = events * 2
+    chance.shuffle(doubled)
+    for event in doubled:
+        if isinstance(event, Execution):
+            tracker.take_execution(event)
+        else:
+            tracker.take_report(event)
+    wrong = sum((order.status, order.filled_lots) != ends[ident] or not order.is_done for ident, order in tracker.orders.items())
+    return wrong, f"{len(doubled):,} events of {len(ends):,} orders"
+
+
+def bar_15(orders: int, seed: int, over: str) -> Measured:
+    """Rest orders at the touch and withdraw them at random moments; what was filled is what the venue says."""
+    chance = random.Random(seed)
+
+    async def scene(rig: Rig) -> None:
+        client = rig.account.client
+        for i in range(orders):
+            if i % 50 == 0:
+                ticker = (await client._get("v5/market/tickers", {"category": "linear", "symbol": "BTCUSDT"}))["list"][0]
+                bid, ask = rig.perp.ticks(ticker["bid1Price"]), rig.perp.ticks(ticker["ask1Price"])
+            side = 1 if rig.owner.position <= 0 else -1
+            order = rig.submit(3 * side, Lane.EXIT, order_type=OrderType.LIMIT, limit=bid if side > 0 else ask)
+            asyncio.get_running_loop().call_later(chance.random() * 3, rig.service.cancel, order.client_order_id, Lane.EXIT)
+            await asyncio.sleep(0.3)
+        await rig.settled(3_600)
+
+    rig = run(scene, seed=seed, over_socket=over == "socket", rate=10.0)
+    ends = list(rig.owner.ended.values())
+    counts = Counter("cancelled in part" if end.startswith("cancelled") and not end.endswith(" 0") else end.split()[0] for end in ends)
+    return disagreement(rig), f"{len(ends)} orders: {', '.join(f'{count} {word}' for word, count in counts.most_common())}"
+
+
+RUNS: dict[int, Callable[[int, int, str], Measured]] = {6: bar_6, 7: bar_7, 11: bar_11, 15: bar_15}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure the bars that are named, or all; print a table and write JSON. Returns 0 where all were met."""
+    parse = argparse.ArgumentParser(prog="python -m benchmarks reliability", description=__doc__.splitlines()[0])
+    parse.add_argument("bars", nargs="*", type=int, metavar="N", help=f"which bars: {', '.join(map(str, RUNS))} (default all)")
+    parse.add_argument("--orders", type=int, default=10_000)
+    parse.add_argument("--seed", type=int, default=1)
+    parse.add_argument("--over", choices=("rest", "socket"), default="socket")
+    given = parse.parse_args(argv)
+    if unknown := [number for number in given.bars if number not in RUNS]:
+        print(f"no such bar: {unknown[0]}; there is {', '.join(map(str, RUNS))}", file=sys.stderr)
+        return 2
+    verdicts = {bar.text: harness.Verdict(bar, None) for bar in BARS}
+    rows = []
+    for (number, measure), bar in zip(RUNS.items(), BARS, strict=True):
+        if given.bars and number not in given.bars:
+            continue
+        began = perf_counter()
+        wrong, said = measure(given.orders, given.seed, given.over)
+        verdict = verdicts[bar.text] = harness.Verdict(bar, wrong)
+        rows.append((str(number), bar.text.partition(": ")[2], said, f"{perf_counter() - began:.1f}", verdict.words))
+    harness.stdout_console().print(harness.table("Reliability", (">bar", "claim", "what was done", ">s", ">wrong"), rows))
+    record = {"settings": vars(given), "machine": harness.machine(), "bars": [verdict.record() for verdict in verdicts.values()]}
+    harness.write_json(harness.OUT / "reliability.json", record)
+    return 0 if all(verdict.met is not False for verdict in verdicts.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
