@@ -2,7 +2,7 @@
 
 An account at the venue in a box, in this process and in virtual time; the faults are those of the box. The numbers are those of docs/reliability.md.
 
-python -m benchmarks reliability [6] [7] [11] [15] [--orders N] [--seed S] [--over rest|socket]
+python -m benchmarks reliability [N ...] [--orders N] [--seed S] [--over rest|socket]
 """
 
 import argparse
@@ -15,6 +15,7 @@ from time import perf_counter
 
 from benchmarks import _harness as harness
 from tests.execution.rig import Rig, run
+from titan_core.execution.flatten import Flattened, Flattening
 from titan_core.execution.limiter import Lane
 from titan_core.execution.outcomes import FINAL_REFUSALS, REFUSED_UNSEEN, SUCCESS, Outcome, known_codes, of_code
 from titan_core.execution.reports import Execution, OrderReport
@@ -26,6 +27,9 @@ from titan_core.model.units import Money
 from titan_core.simulator.faults import FaultKind, Rule
 
 BARS = (
+    harness.Bar("3: fifty positions closed while 30 % of the answers are errors, 10 requests a second", 12, "s", at_most=True),
+    harness.Bar("4: the same while 60 % are", 25, "s", at_most=True),
+    harness.Bar("5: a panic behind 500 queued reads, until its first order is executed", 50, "ms", at_most=True),
     harness.Bar("6: orders with answers and requests lost: difference between intents and orders created", 0, "orders", at_most=True),
     harness.Bar("7: known codes and 1,000 random ones: answers that crash or are taken for what they are not", 0, "answers", at_most=True),
     harness.Bar("11: 100,000 private events shuffled and doubled: orders whose end differs", 0, "orders", at_most=True),
@@ -48,6 +52,59 @@ def disagreement(rig: Rig) -> int:
     ours = {e.execution_id for e in rig.owner.executions}
     theirs = {e.id for e in rig.box.exchanges["bybit"].account.executions}
     return len(ours ^ theirs) + len(rig.owner.executions) - len(ours) + abs(rig.owner.position - rig.venue_position)
+
+
+def _flatten(share: float, seed: int) -> Measured:
+    kept: list[tuple[Flattened, int]] = []
+
+    async def scene(rig: Rig) -> None:
+        rig.hold(50, orders=30)
+        rig.box.add_fault(Rule(kind=FaultKind.STATUS, venue="bybit", where="*", probability=share, status=502))
+        before = rig.account.client.door.sent
+        kept.append((await Flattening(rig.account.client, "panic1").leave(), rig.account.client.door.sent - before))
+
+    rig = run(scene, seed=seed, over_socket=False, coins=49)
+    flipped: Counter[str] = Counter()
+    flips = 0
+    for e in rig.box.exchanges["bybit"].account.executions:
+        before = flipped[e.instrument]
+        flipped[e.instrument] += e.lots * e.side.sign
+        flips += before * flipped[e.instrument] < 0
+    took, calls = kept[0]
+    left = len(rig.held) + len(rig.box.exchanges["bybit"].account.open_orders)
+    seconds = took.seconds if not flips and not left else float("inf")
+    return seconds, f"50 positions and 30 orders: {calls} calls, {took.orders} of them closing orders, {flips} flips, {left} left"
+
+
+def bar_3(orders: int, seed: int, over: str) -> Measured:
+    """Leave the venue through 30 % of errors."""
+    return _flatten(0.3, seed)
+
+
+def bar_4(orders: int, seed: int, over: str) -> Measured:
+    """Leave the venue through 60 % of errors."""
+    return _flatten(0.6, seed)
+
+
+def bar_5(orders: int, seed: int, over: str) -> Measured:
+    """Panic while reads wait for their turn."""
+    kept: list[float] = []
+
+    async def scene(rig: Rig) -> None:
+        rig.hold(1)
+        reads = [asyncio.ensure_future(rig.account.client.wallet()) for _ in range(500)]
+        await asyncio.sleep(0.01)
+        began = rig.box.now_ns()
+        leaving = asyncio.ensure_future(Flattening(rig.account.client, "panic1").leave())
+        while rig.held:
+            await asyncio.sleep(0.0005)
+        kept.append((rig.box.now_ns() - began) / 1e6)
+        for read in reads:
+            read.cancel()
+        await asyncio.gather(leaving, *reads, return_exceptions=True)
+
+    run(scene, seed=seed, over_socket=False)
+    return kept[0], "500 reads queued at 10 a second, 1 ms each way"
 
 
 def bar_6(orders: int, seed: int, over: str) -> Measured:
@@ -147,7 +204,7 @@ def bar_15(orders: int, seed: int, over: str) -> Measured:
     return disagreement(rig), f"{len(ends)} orders: {', '.join(f'{count} {word}' for word, count in counts.most_common())}"
 
 
-RUNS: dict[int, Callable[[int, int, str], Measured]] = {6: bar_6, 7: bar_7, 11: bar_11, 15: bar_15}
+RUNS: dict[int, Callable[[int, int, str], Measured]] = {3: bar_3, 4: bar_4, 5: bar_5, 6: bar_6, 7: bar_7, 11: bar_11, 15: bar_15}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -170,7 +227,7 @@ def main(argv: Sequence[str]) -> int:
         wrong, said = measure(given.orders, given.seed, given.over)
         verdict = verdicts[bar.text] = harness.Verdict(bar, wrong)
         rows.append((str(number), bar.text.partition(": ")[2], said, f"{perf_counter() - began:.1f}", verdict.words))
-    harness.stdout_console().print(harness.table("Reliability", (">bar", "claim", "what was done", ">s", ">wrong"), rows))
+    harness.stdout_console().print(harness.table("Reliability", (">bar", "claim", "what was done", ">s", ">measured"), rows))
     record = {"settings": vars(given), "machine": harness.machine(), "bars": [verdict.record() for verdict in verdicts.values()]}
     harness.write_json(harness.OUT / "reliability.json", record)
     return 0 if all(verdict.met is not False for verdict in verdicts.values()) else 1

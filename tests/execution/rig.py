@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 from titan_core.execution.bybit.account import Access, BybitAccount, join
@@ -12,12 +13,14 @@ from titan_core.execution.outcomes import Outcome
 from titan_core.execution.reports import Execution
 from titan_core.execution.service import ExecutionService
 from titan_core.execution.tracker import TrackedOrder
+from titan_core.model.enums import Side
 from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent
 from titan_core.simulator.box import Box
 from titan_core.simulator.faults import Rule
 from titan_core.simulator.inprocess import BoxHttp, BoxTransport
+from titan_core.simulator.orders import Kind, NewOrder, Refusal
 from titan_core.simulator.virtual_loop import run_virtual
 from titan_core.simulator.wire import Credential
 
@@ -78,6 +81,24 @@ class Rig:
         held = self.box.exchanges["bybit"].account.positions.get(PERP)
         return held.lots if held else 0
 
+    def hold(self, positions: int, orders: int = 0) -> None:
+        """Open positions of both sides, each with a stop, and orders below the market, at the venue itself and at once."""
+        exchange = self.box.exchanges["bybit"]
+        perps = [listing for listing in exchange.account.listings.values() if listing.instrument.is_perp]
+        for number in range(positions + orders):
+            listing = perps[number % len(perps)]
+            last = exchange.account.depth.last(listing)
+            lots = max(1, int(Decimal(50) / (last * listing.instrument.tick_size * listing.instrument.lot_size)))
+            side = (Side.BUY, Side.SELL)[number % 2] if number < positions else Side.BUY
+            terms = {"kind": Kind.MARKET} if number < positions else {"kind": Kind.LIMIT, "price": last * 95 // 100}
+            made = exchange.place(NewOrder(instrument=listing.instrument.id, side=side, lots=lots, **terms))
+            assert not isinstance(made, Refusal), made
+
+    @property
+    def held(self) -> dict[InstrumentId, int]:
+        """What the venue holds for us."""
+        return {name: position.lots for name, position in self.box.exchanges["bybit"].account.positions.items() if position.lots}
+
     @property
     def venue_links(self) -> list[str]:
         """The client ids of all orders that the venue has ever created on our behalf, by its executions and open orders."""
@@ -94,11 +115,13 @@ class Rig:
         await asyncio.sleep(1.0)
 
 
-def run(scene: Callable[[Rig], Awaitable[None]], *, faults: tuple[Rule, ...] = (), seed: int = 1, over_socket: bool = True, rate: float = 10.0) -> Rig:
-    """Run a scene on a fresh box; the faults begin once the streams are up. Returns the rig, ended."""
+def run(
+    scene: Callable[[Rig], Awaitable[None]], *, faults: tuple[Rule, ...] = (), seed: int = 1, over_socket: bool = True, rate: float = 10.0, coins: int = 0
+) -> Rig:
+    """Run a scene on a fresh box with `coins` perpetuals beyond BTC; the faults begin once the streams are up. Returns the rig, ended."""
     import ccxt.async_support as ccxt
 
-    box = Box(seed, ticks_per_day=200_000, balance_usdt=100_000)
+    box = Box(seed, ticks_per_day=200_000, balance_usdt=1_000_000, extra_coins=coins)
     kept: list[Rig] = []
 
     async def main() -> None:
@@ -114,11 +137,12 @@ def run(scene: Callable[[Rig], Awaitable[None]], *, faults: tuple[Rule, ...] = (
             return response.status, response.headers, response.body.decode()
 
         limiter = Limiter(loop.time, loop.call_later, rate_per_s=rate, burst=rate, reserved=rate * 0.4)
-        instrument = box.exchanges["bybit"].account.listings[PERP].instrument
+        listed = [listing.instrument for listing in box.exchanges["bybit"].account.listings.values()]
         relay, owner = Relay(), Owner()
         access = Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
+        perps = Instruments([instrument for instrument in listed if instrument.is_perp])
         account = join(
-            access, Instruments([instrument]), relay, exchange=exchange, http=http, transport=BoxTransport(box), now_ns=box.now_ns,
+            access, perps, relay, exchange=exchange, http=http, transport=BoxTransport(box), now_ns=box.now_ns,
             jitter=random.Random(seed).random, limiter=limiter, timeout_s=2.0, over_socket=over_socket,
         )  # fmt: skip
         rig: Rig

@@ -53,15 +53,19 @@ class VenueClient(Protocol):
         """Set what rests at the venue for the open position; None takes it off."""
         ...
 
+    def withdraw_all(self, *, protective: bool, lane: Lane, answered: OnAnswer) -> None:
+        """Withdraw every order of the account at once: those in the book, or (`protective`) the stops and targets that rest on positions."""
+        ...
+
     async def look_up(self, instrument: Instrument, client_order_id: ClientOrderId) -> OrderReport | None:
         """Ask what became of an order; None where the venue says that it has never had it."""
         ...
 
-    async def open_orders(self) -> list[OrderReport]:
-        """Return all open orders, page by page, also those that are not ours."""
+    async def open_orders(self, *, lane: Lane = Lane.READ, protective: bool = True) -> list[OrderReport]:
+        """Return all open orders, page by page, also those that are not ours; without what rests on positions, where `protective` says so."""
         ...
 
-    async def positions(self) -> list[PositionReport]:
+    async def positions(self, *, lane: Lane = Lane.READ) -> list[PositionReport]:
         """Return all open positions."""
         ...
 

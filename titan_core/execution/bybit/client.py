@@ -75,6 +75,20 @@ class BybitClient:
         """Set what rests at the venue for the open position."""
         self._run(self._post(lane, "v5/position/trading-stop", words.protection_parameters(instrument, stop, target), answered))
 
+    def withdraw_all(self, *, protective: bool, lane: Lane, answered: OnAnswer) -> None:
+        """Withdraw every order of the perpetuals at once; spot orders as well where we trade spot."""
+        scope = "StopOrder" if protective else "Order"
+        spot = "spot" in self.known.categories and not protective
+        pages = [{"category": "linear", "settleCoin": "USDT", "orderFilter": scope}] + ([{"category": "spot", "orderFilter": scope}] if spot else [])
+        self._run(self._withdraw(pages, lane, answered))
+
+    async def _withdraw(self, pages: list[dict[str, str]], lane: Lane, answered: OnAnswer) -> None:
+        for parameters in pages:
+            reply = await self.door.call(lane, "POST", "v5/order/cancel-all", parameters)
+            if reply.outcome not in SUCCESS:
+                break
+        answered(_answer(reply))
+
     def _order(self, op: str, path: str, parameters: Mapping[str, Any], answered: OnAnswer) -> None:
         """Send what the limiter has admitted: over the trade websocket while it is open, else over REST."""
         if self.entry.is_open:
@@ -106,11 +120,11 @@ class BybitClient:
             raise VenueUnavailable(f"bybit {path}: {reply.outcome} ({reply.code}): {reply.message}")
         return reply.result
 
-    async def _pages(self, path: str, parameters: Mapping[str, Any], limit: int = PAGE) -> list[Mapping[str, Any]]:
+    async def _pages(self, path: str, parameters: Mapping[str, Any], limit: int = PAGE, *, lane: Lane = Lane.READ) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         cursor = ""
         for _ in range(MAX_PAGES):
-            result = await self._get(path, {**parameters, "limit": limit} | ({"cursor": cursor} if cursor else {}))
+            result = await self._get(path, {**parameters, "limit": limit} | ({"cursor": cursor} if cursor else {}), lane=lane)
             page = words.rows(result, path)
             found += page
             following = str(result.get("nextPageCursor") or "")
@@ -128,12 +142,13 @@ class BybitClient:
                     return words.order_report(instrument, row)
         return None
 
-    async def open_orders(self) -> list[OrderReport]:
+    async def open_orders(self, *, lane: Lane = Lane.READ, protective: bool = True) -> list[OrderReport]:
         """Return all open orders of the instruments that we trade."""
         reports = []
+        scope = {} if protective else {"orderFilter": "Order"}
         for category in self.known.categories:
             settle = {"settleCoin": "USDT"} if category == "linear" else {}
-            for row in await self._pages("v5/order/realtime", {"category": category, "openOnly": 0} | settle):
+            for row in await self._pages("v5/order/realtime", {"category": category, "openOnly": 0} | settle | scope, lane=lane):
                 instrument = self.known.find(category, row.get("symbol"))
                 if instrument is not None:
                     report = words.order_report(instrument, row)
@@ -141,12 +156,12 @@ class BybitClient:
                         reports.append(report)
         return reports
 
-    async def positions(self) -> list[PositionReport]:
+    async def positions(self, *, lane: Lane = Lane.READ) -> list[PositionReport]:
         """Return all open positions in perpetuals that we trade."""
         if "linear" not in self.known.categories:
             return []
         found = []
-        for row in await self._pages("v5/position/list", {"category": "linear", "settleCoin": "USDT"}, 200):
+        for row in await self._pages("v5/position/list", {"category": "linear", "settleCoin": "USDT"}, 200, lane=lane):
             instrument = self.known.find("linear", row.get("symbol"))
             held = None if instrument is None else words.position(instrument, row)
             if held is not None:
