@@ -49,6 +49,7 @@ class Steps(dict[str, int]):
         digits = whole + fraction
         if digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DECIMALS:
             up, down = self._scales[len(fraction)]
+            steps: int
             steps, rest = divmod(int(digits) * up, down)
             if rest:
                 steps = self._between(text, steps, rest, down)
