@@ -1,0 +1,83 @@
+"""One writer per journal: a file lock that the system itself takes back from a process that dies."""
+
+import fcntl
+import os
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+from titan_core.journal.failures import JournalError, JournalLocked
+
+LOCK_NAME = "lock"
+
+
+class WriterLock:
+    """Holds the lock from construction to `release`. Raises JournalLocked, naming the process, where another holds it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOCK_NAME
+        self.pid = os.getpid()
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _locked(self.path, self._take_fd()) from None
+        except OSError as error:
+            os.close(self._take_fd())
+            raise JournalError(f"cannot lock {self.path}: {error.strerror}; a journal needs a file system that has locks") from error
+        self.taken_from = _read_pid(self._fd)
+        """Process that wrote the journal before and did not give the lock back: it was killed. 0 where there was none."""
+        self._write_pid(self.pid)
+        _close_in_children(self)
+
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the lock; False in a child that was forked from the holder."""
+        return self._fd >= 0
+
+    def release(self) -> None:
+        """Give the lock back. Does nothing the second time, and in a child process."""
+        if self._fd < 0:
+            return
+        if os.getpid() == self.pid:
+            self._write_pid(0)
+        os.close(self._take_fd())
+
+    def close_in_child(self) -> None:
+        """Let go of the lock in a forked child without taking it from the parent: a child that lives on would hold it for a parent that was killed."""
+        if self._fd >= 0:
+            os.close(self._take_fd())
+
+    def _take_fd(self) -> int:
+        fd, self._fd = self._fd, -1
+        return fd
+
+    def _write_pid(self, pid: int) -> None:
+        # the lock is the flock; the number is for the message only, so a full disk is no reason to stop
+        with suppress(OSError):
+            os.ftruncate(self._fd, 0)
+            if pid:
+                os.pwrite(self._fd, b"%d\n" % pid, 0)
+
+
+def _close_in_children(lock: WriterLock) -> None:
+    seen = weakref.ref(lock)
+
+    def close() -> None:
+        held = seen()
+        if held is not None:
+            held.close_in_child()
+
+    os.register_at_fork(after_in_child=close)
+
+
+def _read_pid(fd: int) -> int:
+    text = os.pread(fd, 32, 0).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def _locked(path: Path, fd: int) -> JournalLocked:
+    pid = _read_pid(fd)
+    os.close(fd)
+    who = f"process {pid}" if pid else "another process"
+    return JournalLocked(f"{who} is writing the journal {path.parent}; stop it first (`titan stop`), or name another folder", pid)
