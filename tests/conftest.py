@@ -1,9 +1,12 @@
 """What holds for all tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+MARKET = Path(__file__).resolve().parents[2] / "shared" / "market"
 
 # a slow machine is no failure; what must be fast is measured in benchmarks/
 settings.register_profile("titan", deadline=None)
@@ -15,3 +18,11 @@ def _no_titan_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the configuration of whoever runs the tests out of them."""
     for name in [name for name in os.environ if name.startswith("TITAN_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def market_data() -> Path:
+    """Return the folder of real recordings, or skip the test where it is absent."""
+    if not MARKET.is_dir():
+        pytest.skip(f"the shared market recordings are not at {MARKET}")
+    return MARKET

@@ -109,6 +109,11 @@ def size_steps(lot: Decimal) -> Steps:
     return Steps(lot, "size", limit=INT32_MAX)
 
 
+def level_steps(lot: Decimal) -> Steps:
+    """Return the table for sizes shown in a book, rounded to the nearest lot: what is older than the grid lies between lots."""
+    return Steps(lot, "size", nearest=True, limit=INT32_MAX)
+
+
 def mark_steps(tick: Decimal) -> Steps:
     """Return the table for mark and index prices: averages, rounded to the nearest tick."""
     return Steps(tick, "mark price", nearest=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from titan_core.tape.importers.messages import (
     DepthSnapshot,
     DepthUpdate,
     ForceOrder,
+    Frame,
     MarkUpdate,
     TradeMessage,
     envelope_error,
@@ -31,12 +32,6 @@ from titan_core.tape.importers.rows import GapRows, Rows, Timeline, readable
 _SCALES = {"bid": PRICE_DECIMALS, "ask": PRICE_DECIMALS, "price": PRICE_DECIMALS, "index": PRICE_DECIMALS}
 
 T = TypeVar("T")
-
-
-class Frame(msgspec.Struct, Generic[T], gc=False):
-    """A message of a combined stream."""
-
-    data: T
 
 
 @frozen(eq=False)

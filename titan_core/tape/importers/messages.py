@@ -16,8 +16,15 @@ from titan_core.tape.importers.decimals import PRICE_DECIMALS, SIZE_DECIMALS, In
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """An id or a time: one that does not fit 64 bits is an error of the message."""
 
+T = TypeVar("T")
 L = TypeVar("L")
 """How the levels of a book message are read: raw for the importers, as pairs of strings for a codec."""
+
+
+class Frame(msgspec.Struct, Generic[T], gc=False):
+    """A message of a Binance combined stream."""
+
+    data: T
 
 
 class BookTicker(msgspec.Struct, gc=False):

@@ -1,0 +1,1 @@
+"""One codec per venue: frames in, rows out, no sockets."""
