@@ -1,9 +1,9 @@
 """The journal's format, version 1.
 
-A segment is a text file of a fixed size, zeros at its end. Its first line is the header, then one line a record::
+A segment is a text file of a fixed size, zeros at its end. Its first line is the header, then one line a record, each ended by a line feed::
 
-    TITAN-JOURNAL 1 <journal id> <first seq> <created ns> <crc>\\n
-    <crc> <seq> <place> <ts ns> <JSON of the entry>\\n
+    TITAN-JOURNAL 1 <journal id> <first seq> <created ns> <crc>
+    <crc> <seq> <place> <ts ns> <JSON of the entry>
 
 `crc` is the CRC-32 of all else in the line as eight hexadecimal digits. `place` is the record's place in its group, from 1: a group is written and synced as
 one, so a record with place p tells that everything up to seq - p was on disk before its group was written. That is how damage is told from a torn
