@@ -19,6 +19,7 @@ _CORE, _MATCHING, _DESK = "engine/core.py", "engine/matching.py", "engine/desk.p
 _LIVE, _NEAREST, _HISTORY = "engine/live.py", "engine/nearest.py", "engine/history.py"
 _HANDLES, _PREDICATES = "engine/handles.py", "engine/predicates.py"
 _GOVERNOR, _WATCH, _EXPOSURE, _CLOSING = "engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py"
+_PAIRING = "engine/pairing.py"
 
 MUTANTS = tuple(
     Mutant(*row)
@@ -339,6 +340,12 @@ MUTANTS = tuple(
             "        if not held or not takers:\n            return False\n",
             "        if not held or not takers:\n            return False\n        self.cancel_own(giver)\n",
         ),
+        ("pairs: a leg that has lost the other stays", _GOVERNOR, "self.pairing.unwind()", "pass"),
+        ("pairs: an order that ended is not looked at", _GOVERNOR, "if self._leaving() or self.pairing.is_needed:", "if self._leaving():"),
+        ("pairs: the smaller leg is reduced", _PAIRING, "legs[0] if abs(spot) > abs(perp) else legs[1]", "legs[0] if abs(spot) < abs(perp) else legs[1]"),
+        ("pairs: there is no grace", _PAIRING, "elif not self._is_working(legs):", "elif True:"),
+        ("pairs: the grace never ends", _PAIRING, "            self._reduce(k, lots)\n\n    def _reduce", "            pass\n\n    def _reduce"),
+        ("pairs: a leg with a stop of its own is closed", _PAIRING, "if not any(mine) or self._is_stopped(legs):", "if not any(mine):"),
         ("hand-over: the position moves while an order of the giver works", _CLOSING, "if self.is_working(giver):", "if False:"),
         # -- the per-event form ---------------------------------------------------------------------------------------
         ("per event: a bid that just reaches a level passes it", _LIVE, "or bid >= near[0] or", "or bid > near[0] or"),

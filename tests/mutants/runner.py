@@ -27,7 +27,7 @@ CPU_LIMIT_S = 90
 WALL_LIMIT_S = 900
 KERNELS = ("engine/scan.py", "engine/bounds.py", "engine/levels.py")
 SHARED = ("engine/core.py", "engine/matching.py", "engine/desk.py", "engine/handles.py")
-GOVERNING = ("engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py")
+GOVERNING = ("engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py", "engine/pairing.py")
 PER_EVENT = ("engine/live.py", "engine/nearest.py", "engine/history.py")
 FIRST = {
     "engine/levels.py": ["test_the_level_book"],
