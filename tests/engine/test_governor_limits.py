@@ -263,7 +263,7 @@ def test_a_leg_that_waits_for_a_resting_exit_has_a_grace(withdrawn_s, closed_s):
     engine, _ = hedge(plan((90, pair(11, -11)), (150, off)))
     last = engine.record.fills[-1]
     assert engine.account.lots == [0, 0] and last.tag == "unpaired"
-    assert abs(last.ts_ns - NOON - round(closed_s * S)) < S // 10_000, "5 ms to withdraw, 5 ms to close; the grace begins with the first fill and is followed at once"
+    assert abs(last.ts_ns - NOON - round(closed_s * S)) < S // 10_000, "5 ms to withdraw, 5 ms to close; the grace begins with the first fill"
 
 
 def test_a_leg_with_a_stop_of_its_own_may_stand_alone():
