@@ -40,9 +40,9 @@ class Steps(dict[str, int]):
         self._limit = limit
         sign, digits, exponent = step.as_tuple()
         assert isinstance(exponent, int) and not sign
-        size = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
-        up = 10 ** max(-exponent, 0)
-        self._scales = [(up // gcd(up, size * 10**d), size * 10**d // gcd(up, size * 10**d)) for d in range(_MOST_DECIMALS + 1)]
+        size: int = int("".join(map(str, digits))) * 10 ** max(exponent, 0)
+        up: int = 10 ** max(-exponent, 0)
+        self._scales: list[tuple[int, int]] = [(up // gcd(up, size * 10**d), size * 10**d // gcd(up, size * 10**d)) for d in range(_MOST_DECIMALS + 1)]
 
     def __missing__(self, text: str) -> int:
         whole, _, fraction = text.partition(".")
