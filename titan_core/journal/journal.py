@@ -5,9 +5,10 @@ import heapq
 import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,12 +18,14 @@ from titan_core.journal.codec import EntryCodec
 from titan_core.journal.failures import JournalBroken, JournalError, JournalFull
 from titan_core.journal.files import NO_ROOM, Files, make_folder
 from titan_core.journal.frames import FORMAT_VERSION, Header
+from titan_core.journal.link import WriterLink, start_process, start_thread
 from titan_core.journal.lock import WriterLock
 from titan_core.journal.port import JournalStatus, OnDurable, OnFailed, OnStatus
 from titan_core.journal.recovery import Recovery, recover, tidy
 from titan_core.journal.segments import OpenSegment
+from titan_core.journal.serve import Order
 from titan_core.journal.snapshots import RawSnapshot, write_snapshot
-from titan_core.journal.writer import GroupWriter, Limits
+from titan_core.journal.writer import Limits, Report
 
 E = TypeVar("E")
 S = TypeVar("S")
@@ -37,7 +40,7 @@ class FileJournal(Generic[E]):
         self,
         folder: Path,
         codec: EntryCodec[E],
-        writer: GroupWriter,
+        link: WriterLink,
         lock: WriterLock,
         *,
         journal_id: str,
@@ -51,26 +54,24 @@ class FileJournal(Generic[E]):
         self.folder = folder
         self.journal_id = journal_id
         self._codec = codec
-        self._writer = writer
+        self._link = link
         self._lock = lock
         self._clock = clock
         self._loop = loop
         self._limits = limits
         self._files = files
         self._on_status = on_status
-        self._last_seq = writer.durable_seq
+        self._last_seq = link.report.durable_seq
         self._taken_bytes = 0
-        self._append_lock = threading.Lock()
         self._waiters: list[tuple[int, int, OnDurable, OnFailed | None]] = []
         self._order = count()
         self._told = JournalStatus.OK
-        self._moved = threading.Event()
         self._snapshot_seq = snapshot_seq
+        self._snapshot_pending = False
         self._snapshot_thread: threading.Thread | None = None
         self._snapshot_failure = ""
         self._closed = False
-        writer.moved = self._writer_moved
-        writer.start()
+        link.moved = self._deliver
 
     @property
     def last_seq(self) -> int:
@@ -80,30 +81,27 @@ class FileJournal(Generic[E]):
     @property
     def durable_seq(self) -> int:
         """All entries up to this one are on disk."""
-        return self._writer.durable_seq
+        return self._link.report.durable_seq
 
     @property
     def status(self) -> JournalStatus:
         """Whether entries are taken."""
-        return self._writer.status
+        return self._link.report.status
 
     def append(self, entry: E, *, urgent: bool = False) -> int:
         """Take an entry and return its sequence number; see `port.Journal.append`."""
         payload = self._codec.encode(entry)
-        with self._append_lock:
-            writer = self._writer
-            if not self._lock.held:
-                raise JournalBroken("the journal is closed, or this process was forked from the one that writes it; open it in one process only")
-            if writer.status is not JournalStatus.OK and (not urgent or writer.stuck is not None):
-                raise self._refusal()
-            if self._taken_bytes - writer.written_bytes > self._limits.backlog_bytes:
-                raise JournalFull(
-                    f"the disk does not keep up: {self._last_seq - writer.durable_seq} entries wait to be written; halt, and look for what keeps it busy"
-                )
-            self._last_seq += 1
-            self._taken_bytes += len(payload)
-            writer.put(self._clock(), payload)
-            return self._last_seq
+        report = self._link.report
+        if not self._lock.held:
+            raise JournalBroken("the journal is closed, or this process was forked from the one that writes it; open it in one process only")
+        if report.status is not JournalStatus.OK and (not urgent or report.stuck):
+            raise self._refusal()
+        if self._taken_bytes - report.written_bytes > self._limits.backlog_bytes:
+            raise JournalFull(f"the disk does not keep up: {self._last_seq - report.durable_seq} entries wait; halt, and look for what keeps it busy")
+        self._last_seq += 1
+        self._taken_bytes += len(payload)
+        self._link.put(self._clock(), payload)
+        return self._last_seq
 
     def when_durable(self, seq: int, fn: OnDurable, failed: OnFailed | None = None) -> None:
         """Call `fn` on the loop once all entries up to `seq` are on disk, else `failed`; see `port.Journal.when_durable`."""
@@ -111,8 +109,10 @@ class FileJournal(Generic[E]):
         if seq > self._last_seq:
             raise ValueError(f"entry {seq} was never appended; the last one is {self._last_seq}")
         heapq.heappush(self._waiters, (seq, next(self._order), fn, failed))
-        if self._writer.durable_seq >= seq or self._writer.stuck is not None:
+        if self._link.report.durable_seq >= seq or self._link.report.stuck:
             loop.call_soon(self._deliver)
+        else:
+            self._link.hurry()
 
     async def durable(self, seq: int) -> None:
         """Return once all entries up to `seq` are on disk; see `port.Journal.durable`."""
@@ -132,14 +132,13 @@ class FileJournal(Generic[E]):
     def sync(self, timeout_s: float = 10.0) -> None:
         """Wait, blocking, until all that was appended is on disk; see `port.Journal.sync`."""
         target, until = self._last_seq, monotonic() + timeout_s
-        while self._writer.durable_seq < target:
-            if self._writer.stuck is not None:
+        while self._link.report.durable_seq < target:
+            if self._link.report.stuck:
                 raise self._refusal()
-            left = until - monotonic()
-            if left <= 0:
-                raise JournalBroken(f"{target - self._writer.durable_seq} entries did not come to disk within {timeout_s:g} s; the disk hangs")
-            self._moved.wait(min(left, 0.05))
-            self._moved.clear()
+            if not self._link.wait(max(0.0, until - monotonic())) and monotonic() >= until:
+                raise JournalBroken(f"{target - self._link.report.durable_seq} entries did not come to disk within {timeout_s:g} s; the disk hangs")
+        if self._loop is not None:
+            self._loop.call_soon(self._deliver)
 
     # -- snapshots --------------------------------------------------------------------------------------------------
 
@@ -155,7 +154,7 @@ class FileJournal(Generic[E]):
 
     @property
     def _writing_snapshot(self) -> bool:
-        return self._snapshot_thread is not None and self._snapshot_thread.is_alive()
+        return self._snapshot_pending or (self._snapshot_thread is not None and self._snapshot_thread.is_alive())
 
     def write_snapshot(self, state: Any, seq: int) -> None:
         """Keep the state after all entries up to `seq`; see `port.Journal.write_snapshot`. Raises JournalError while another is being written."""
@@ -165,15 +164,23 @@ class FileJournal(Generic[E]):
             raise ValueError(f"a snapshot as of entry {seq} is impossible; the last entry is {self._last_seq}")
         raw = RawSnapshot(seq, self._clock(), msgspec.json.encode(state))
         self._snapshot_seq = seq
+        if self._loop is None:
+            self.sync()
+            self._start_snapshot(raw)
+        else:
+            self._snapshot_pending = True
+            self.when_durable(seq, partial(self._start_snapshot, raw), partial(self._skip_snapshot, raw))
+
+    def _start_snapshot(self, raw: RawSnapshot) -> None:
+        self._snapshot_pending = False
         self._snapshot_thread = threading.Thread(target=self._keep_snapshot, args=(raw,), name="titan-snapshot", daemon=True)
         self._snapshot_thread.start()
 
+    def _skip_snapshot(self, raw: RawSnapshot, error: JournalError) -> None:
+        self._snapshot_pending = False
+        self._snapshot_failure = f"snapshot {raw.seq} was not written: {error}"
+
     def _keep_snapshot(self, raw: RawSnapshot) -> None:
-        while self._writer.durable_seq < raw.seq:
-            if self._writer.status is JournalStatus.BROKEN:
-                self._snapshot_failure = f"snapshot {raw.seq}: {self._writer.failure}"
-                return
-            sleep(0.002)
         try:
             write_snapshot(self._files, self.folder, self.journal_id, raw, self._limits.snapshots_kept)
         except OSError as error:
@@ -188,15 +195,19 @@ class FileJournal(Generic[E]):
         if self._closed:
             return
         self._closed = True
-        ended = self._writer.stop(CLOSE_TIMEOUT_S)
+        ended = self._link.stop(CLOSE_TIMEOUT_S)
+        if self._snapshot_pending and self._loop is not None:
+            self._deliver()
         if self._snapshot_thread is not None:
             self._snapshot_thread.join(CLOSE_TIMEOUT_S)
         self._lock.release()
-        missing = self._last_seq - self._writer.durable_seq
+        if self._waiters and self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon(self._deliver)
+        missing = self._last_seq - self._link.report.durable_seq
         if missing or not ended:
-            raise JournalBroken(f"{missing} entries did not come to disk: {self._writer.failure if ended else 'the disk hangs'}")
+            raise JournalBroken(f"{missing} entries did not come to disk: {self._link.report.reason if ended else 'the disk hangs'}")
 
-    # -- between the threads ----------------------------------------------------------------------------------------
+    # -- calling back -------------------------------------------------------------------------------------------
 
     def _need_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -204,18 +215,8 @@ class FileJournal(Generic[E]):
         return self._loop
 
     def _refusal(self) -> JournalError:
-        # a fresh one each time: raising the same exception again would gather tracebacks
-        known = self._writer.failure
-        return type(known)(str(known)) if known is not None else JournalFull("the journal had no room a moment ago")
-
-    def _writer_moved(self) -> None:
-        """Wake whoever waits. Called in the writer's thread."""
-        self._moved.set()
-        if self._loop is not None and (self._waiters or self._writer.status is not self._told):
-            try:
-                self._loop.call_soon_threadsafe(self._deliver)
-            except RuntimeError:
-                pass  # the loop is closed: nobody waits any more
+        report = self._link.report
+        return JournalBroken(report.reason) if report.status is JournalStatus.BROKEN else JournalFull(report.reason)
 
     def _deliver(self) -> None:
         """Call on the loop whoever waited for what has come to disk, or for what will not."""
@@ -223,8 +224,8 @@ class FileJournal(Generic[E]):
         waiters = self._waiters
         while waiters:
             seq, _, fn, failed = waiters[0]
-            done = self._writer.durable_seq >= seq
-            if not done and self._writer.stuck is None:
+            done = self._link.report.durable_seq >= seq
+            if not done and not self._link.report.stuck:
                 break
             heapq.heappop(waiters)
             try:
@@ -238,12 +239,11 @@ class FileJournal(Generic[E]):
                 raise
 
     def _tell_status(self) -> None:
-        status = self._writer.status
+        status = self._link.report.status
         if status is not self._told:
             self._told = status
             if self._on_status is not None:
-                failure = self._writer.failure
-                self._on_status(status, "there is room again" if failure is None else str(failure))
+                self._on_status(status, self._link.report.reason or "there is room again")
 
 
 def open_journal(
@@ -256,13 +256,16 @@ def open_journal(
     limits: Limits | None = None,
     accept_damage: bool = False,
     on_status: OnStatus | None = None,
+    in_process: bool = False,
     files: Files | None = None,
     new_id: Callable[[], str] = lambda: secrets.token_hex(8),
 ) -> tuple[FileJournal[E], Recovery[E, S]]:
     """Take the journal in `folder` (made where it is not there), recover it and go on behind its last entry.
 
     `clock` gives ns since 1970; `loop` is where callbacks run. Starting up and recovering from a crash are the same thing. The caller applies the
-    recovery's snapshot and tail before it appends. Raises JournalLocked, JournalDamaged, JournalTooNew, JournalFull, OSError.
+    recovery's snapshot and tail before it appends. The writer is a process of its own, or with `in_process` a thread, which is quicker to start and slower
+    to answer while the loop is busy; a disk of the caller's (`files`) needs a thread.
+    Raises JournalLocked, JournalDamaged, JournalTooNew, JournalFull, JournalBroken, OSError.
     """
     files, limits = files or Files(), limits or Limits()
     make_folder(folder)
@@ -271,19 +274,17 @@ def open_journal(
         tidy(folder, files)
         recovery: Recovery[E, S] = recover(folder, codec, state_type, accept_damage=accept_damage, files=files)
         which = recovery.journal_id or new_id()
-
-        def make_segment(first_seq: int, size: int) -> OpenSegment:
-            return OpenSegment.create(files, folder, Header(FORMAT_VERSION, which, first_seq, clock()), size)
-
-        if recovery.end is not None:
-            segment = OpenSegment.resume(files, *recovery.end, limits.segment_bytes)
-        else:
-            segment = _first_segment(make_segment, recovery.last_seq + 1, limits.segment_bytes)
-        writer = GroupWriter(segment, recovery.last_seq, make_segment, limits)
+        path, offset = recovery.end or _first_segment(files, folder, which, recovery.last_seq + 1, clock(), limits.segment_bytes)
+        order = Order(folder, which, path.name, offset, recovery.last_seq, limits, -1, -1)
+        writer = start_thread(order, files) if in_process or type(files) is not Files else start_process(order, (lock.fd,))
+        link = WriterLink(writer, Report(recovery.last_seq), loop)
+        link.start()
+        if link.report.status is JournalStatus.BROKEN:
+            raise JournalBroken(link.report.reason)
         journal = FileJournal(
             folder,
             codec,
-            writer,
+            link,
             lock,
             journal_id=which,
             snapshot_seq=recovery.snapshot.seq if recovery.snapshot is not None else 0,
@@ -301,10 +302,12 @@ def open_journal(
     return journal, recovery
 
 
-def _first_segment(make_segment: Callable[[int, int], OpenSegment], first_seq: int, size: int) -> OpenSegment:
+def _first_segment(files: Files, folder: Path, which: str, first_seq: int, ts_ns: int, size: int) -> tuple[Path, int]:
     try:
-        return make_segment(first_seq, size)
+        segment = OpenSegment.create(files, folder, Header(FORMAT_VERSION, which, first_seq, ts_ns), size)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
         raise JournalFull(f"no room on the disk to begin a journal ({error.strerror}); free {size / 2**20:g} MB or more and start again") from error
+    segment.close()
+    return segment.path, segment.offset

@@ -5,10 +5,13 @@ import os
 import weakref
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 from titan_core.journal.failures import JournalError, JournalLocked
 
 LOCK_NAME = "lock"
+DRAIN_S = 10.0
+"""How long to wait for the writer of a process that was killed: it holds the lock until it has brought to disk what was sent to it."""
 
 
 class WriterLock:
@@ -19,7 +22,7 @@ class WriterLock:
         self.pid = os.getpid()
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._acquire(monotonic() + DRAIN_S)
         except BlockingIOError:
             raise _locked(self.path, self._take_fd()) from None
         except OSError as error:
@@ -29,6 +32,21 @@ class WriterLock:
         """Process that wrote the journal before and did not give the lock back: it was killed. 0 where there was none."""
         self._write_pid(self.pid)
         _close_in_children(self)
+
+    def _acquire(self, until: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pid = _read_pid(self._fd)
+                if not pid or _lives(pid) or monotonic() > until:
+                    raise
+                sleep(0.01)
+
+    @property
+    def fd(self) -> int:
+        """The open lock file, for a process that is to hold the lock too."""
+        return self._fd
 
     @property
     def held(self) -> bool:
@@ -71,6 +89,16 @@ def _close_in_children(lock: WriterLock) -> None:
     os.register_at_fork(after_in_child=close)
 
 
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 def _read_pid(fd: int) -> int:
     text = os.pread(fd, 32, 0).strip()
     return int(text) if text.isdigit() else 0
@@ -80,4 +108,6 @@ def _locked(path: Path, fd: int) -> JournalLocked:
     pid = _read_pid(fd)
     os.close(fd)
     who = f"process {pid}" if pid else "another process"
+    if pid and not _lives(pid):
+        return JournalLocked(f"process {pid} was killed, and its writer still waits for the disk with the journal {path.parent}; look after the disk", pid)
     return JournalLocked(f"{who} is writing the journal {path.parent}; stop it first (`titan stop`), or name another folder", pid)

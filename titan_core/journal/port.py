@@ -27,7 +27,7 @@ OnStatus = Callable[[JournalStatus, str], None]
 
 
 class Journal(Protocol[E_contra]):
-    """An append-only log with one total order. All of it is called on the loop's thread unless it says otherwise."""
+    """An append-only log with one total order. All of it is called on the thread of the loop."""
 
     @property
     def last_seq(self) -> int:
@@ -45,7 +45,7 @@ class Journal(Protocol[E_contra]):
         ...
 
     def append(self, entry: E_contra, *, urgent: bool = False) -> int:
-        """Take an entry and return its sequence number at once; it is not on disk yet. May be called from any thread.
+        """Take an entry and return its sequence number at once; it is not on disk yet.
 
         `urgent` is for what a halt needs (closing orders, the reason): it may use the room that is kept for it on a full disk.
         Raises JournalFull, JournalBroken, or EntryRefused where the entry could not be read back; the entry then has no number and never happened.

@@ -1,14 +1,12 @@
-"""The thread that brings entries to disk in groups: whatever came while one group was synced is the next."""
+"""Bringing entries to disk in groups: whatever came while one group was synced is the next. It runs beside the loop, see `link.py`."""
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
+from typing import Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from titan_core.journal.failures import JournalBroken, JournalError, JournalFull
 from titan_core.journal.files import NO_ROOM
 from titan_core.journal.frames import encode_group, encode_seal
 from titan_core.journal.port import JournalStatus
@@ -37,76 +35,64 @@ class Limits:
     snapshots_kept: int = 3
 
 
+class Inbox(Protocol):
+    """Where the writer's entries come from."""
+
+    def take(self, timeout_s: float | None) -> tuple[list[Pending], bool]:
+        """Wait until there are entries, none will come any more, or the time is over; return what is there, and whether it was the last."""
+        ...
+
+
+@define
+class Report:
+    """What the writer has to say."""
+
+    durable_seq: int
+    written_bytes: int = 0
+    status: JournalStatus = JournalStatus.OK
+    stuck: bool = False
+    """Whether what waits does not come to disk at present."""
+    reason: str = ""
+    """Why the status is not OK."""
+
+
+@define
 class GroupWriter:
-    """Writes what is put into it, in order. `durable_seq`, `status` and `failure` may be read from any thread.
+    """Writes what comes in, in order, and reports whenever something has changed."""
 
-    `make_segment(first_seq, size)` makes the next segment; `moved` is called, in the thread, whenever one of the three may have changed.
-    """
+    _segment: OpenSegment
+    _make_segment: Callable[[int, int, int], OpenSegment]
+    """Makes the next segment from its first sequence number, its time and its size."""
+    _inbox: Inbox
+    _tell: Callable[[Report], None]
+    _limits: Limits
+    report: Report
+    _waiting: deque[Pending] = field(factory=deque, init=False)
+    _last_ts_ns: int = field(default=0, init=False)
+    _ended: bool = field(default=False, init=False)
 
-    def __init__(self, segment: OpenSegment, durable_seq: int, make_segment: Callable[[int, int], OpenSegment], limits: Limits) -> None:
-        self.durable_seq = durable_seq
-        self.status = JournalStatus.OK
-        self.failure: JournalError | None = None
-        self.stuck: JournalError | None = None
-        """Why what waits does not come to disk at present; None while it does."""
-        self.written_bytes = 0
-        self.moved: Callable[[], None] = lambda: None
-        self._segment = segment
-        self._make_segment = make_segment
-        self._limits = limits
-        self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
-        self._waiting: deque[Pending] = deque()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="titan-journal", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def put(self, ts_ns: int, payload: bytes) -> None:
-        """Queue an entry; from any thread, without waiting."""
-        self._queue.put((ts_ns, payload))
-
-    def stop(self, timeout_s: float) -> bool:
-        """Write what is queued where there is room for it, seal, and end the thread. Returns whether it ended within the time."""
-        self._queue.put(None)
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    # -- in the thread ----------------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Write until no more comes in and what came is on disk or has no room; seal. The last report is BROKEN, whatever happened."""
         reason = "the journal's writer ended unexpectedly; see the log"
         try:
-            while not self._stopping:
+            self._tell(self.report)
+            while not self._ended:
                 self._turn()
             self._seal()
-            reason = "the journal is closed" if not self._waiting else str(self.failure)
+            reason = self.report.reason if self._waiting else "the journal is closed"
         except OSError as error:
             reason = f"the disk failed to write the journal: {error.strerror} (errno {error.errno}); stop, look after the disk, then start again"
         finally:
             self._segment.close()
-            self._broken(JournalBroken(reason))
+            self._say(JournalStatus.BROKEN, reason, stuck=True)
 
     def _turn(self) -> None:
-        held_up = self.stuck is not None or self.status is JournalStatus.FULL
-        self._collect(self._limits.retry_s if held_up else None)
-        if self.status is JournalStatus.FULL and not self._waiting:
+        full = self.report.status is JournalStatus.FULL
+        came, self._ended = self._inbox.take(self._limits.retry_s if full else None)
+        self._waiting.extend(came)
+        if full and not self._waiting:
             self._next_segment(0)
         while self._waiting and self._commit():
-            pass
-
-    def _collect(self, timeout_s: float | None) -> None:
-        """Wait for something to do, then take all that is there."""
-        try:
-            item = self._queue.get(timeout=timeout_s)
-            while True:
-                if item is None:
-                    self._stopping = True
-                else:
-                    self._waiting.append(item)
-                item = self._queue.get_nowait()
-        except queue.Empty:
             pass
 
     def _commit(self) -> bool:
@@ -118,7 +104,7 @@ class GroupWriter:
             if group and size > MAX_GROUP_BYTES:
                 break
             group.append(entry)
-        data = encode_group(self.durable_seq + 1, group)
+        data = encode_group(self.report.durable_seq + 1, group)
         if self._segment.offset + len(data) > self._segment.size - self._limits.reserve_bytes:
             if not self._next_segment(len(data)) and self._segment.offset + len(data) > self._segment.size:
                 return self._no_room()
@@ -131,17 +117,18 @@ class GroupWriter:
             return self._no_room()
         for _ in group:
             self._waiting.popleft()
-        self.written_bytes += sum(len(payload) for _, payload in group)
-        self.durable_seq += len(group)
-        self.stuck = None
-        self.moved()
+        self._last_ts_ns = group[-1][0]
+        self.report.written_bytes += sum(len(payload) for _, payload in group)
+        self.report.durable_seq += len(group)
+        self.report.stuck = False
+        self._tell(self.report)
         return True
 
     def _next_segment(self, least: int) -> bool:
         """Begin the next segment, with room for `least` bytes. Returns False, and the status is FULL, where the disk has no room."""
         size = max(self._limits.segment_bytes, least + self._limits.reserve_bytes + 4_096)
         try:
-            made = self._make_segment(self.durable_seq + 1, size)
+            made = self._make_segment(self.report.durable_seq + 1, self._waiting[0][0] if self._waiting else self._last_ts_ns, size)
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
@@ -149,33 +136,29 @@ class GroupWriter:
             return False
         self._segment.finish()
         self._segment = made
-        if self.status is JournalStatus.FULL:
-            self.status, self.failure, self.stuck = JournalStatus.OK, None, None
-            self.moved()
+        if self.report.status is JournalStatus.FULL:
+            self._say(JournalStatus.OK, "", stuck=False)
         return True
 
     def _full(self, error: OSError) -> None:
-        if self.status is JournalStatus.OK:
-            self.failure = JournalFull(
+        if self.report.status is JournalStatus.OK:
+            reason = (
                 f"the journal has no room: {error.strerror} (errno {error.errno}); free disk space, {self._limits.segment_bytes / 2**20:g} MB or more; "
                 "what was acknowledged is safe, nothing new is taken until then"
             )
-            self.status = JournalStatus.FULL
-            self.moved()
+            self._say(JournalStatus.FULL, reason, stuck=False)
 
     def _no_room(self) -> bool:
-        if self.stuck is None:
-            self.stuck = self.failure
-            self.moved()
+        if not self.report.stuck:
+            self._say(self.report.status, self.report.reason, stuck=True)
         return False
+
+    def _say(self, status: JournalStatus, reason: str, *, stuck: bool) -> None:
+        self.report.status, self.report.reason, self.report.stuck = status, reason, stuck
+        self._tell(self.report)
 
     def _seal(self) -> None:
         """Say on disk that all is there, so that damage to the last group can be told from a torn end. Not worth a new segment."""
-        line = encode_seal(self.durable_seq, 0)
+        line = encode_seal(self.report.durable_seq, self._last_ts_ns)
         if not self._waiting and self._segment.offset + len(line) <= self._segment.size:
             self._segment.write(line)
-
-    def _broken(self, failure: JournalBroken) -> None:
-        self.failure = self.stuck = failure
-        self.status = JournalStatus.BROKEN
-        self.moved()
