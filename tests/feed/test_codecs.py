@@ -232,6 +232,25 @@ def test_a_trade_that_comes_again_is_left_out() -> None:
     assert [fault.kind for fault in codec.log.faults] == [FaultKind.DUPLICATE]
 
 
+@pytest.mark.parametrize(
+    ("bid", "kind"),
+    [
+        (b'["100.005","1"]', FaultKind.OFF_GRID),
+        (b'["-1","1"]', FaultKind.OUT_OF_RANGE),
+        (b'["soon","1"]', FaultKind.BAD_LINE),
+        (b'["100.00","1"', FaultKind.BAD_LINE),
+        (b'["\xff","1"]', FaultKind.BAD_LINE),
+    ],
+)
+def test_a_rest_snapshot_that_cannot_be_read_is_a_fault_and_another_is_wanted(bid: bytes, kind: FaultKind) -> None:
+    binance = codec_of(BinanceSpot, SPOT, {StreamKind.DEPTH}), b'{"lastUpdateId":7,"bids":[' + bid + b'],"asks":[]}'
+    mexc = codec_of(MexcContract, MEXC, {StreamKind.DEPTH}), b'{"success":true,"data":{"version":7,"bids":[' + bid + b'],"asks":[]}}'
+    for (codec, sink), body in (binance, mexc):
+        (name,) = codec.routes
+        assert codec.snapshot(name, body) is False and not codec.readable(name)
+        assert [fault.kind for fault in codec.log.faults] == [kind] and not sink.rows
+
+
 # -- books ------------------------------------------------------------------------------------------------------------
 @settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0, 0.3))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from titan_core.feed.codecs.base import BaseCodec, BookRoute, only
-from titan_core.feed.numbers import price_steps, size_steps
+from titan_core.feed.numbers import BadNumber, price_steps, size_steps
 from titan_core.feed.port import Ack, Limits, Reply, Sink, Topic
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import VenueId
@@ -99,10 +99,11 @@ class BinanceSpot(BaseCodec):
             return True
         try:
             found = self._decode_snapshot(body)
-        except msgspec.MsgspecError as error:
-            self.fault(FaultKind.BAD_LINE, f"{name}: REST snapshot: {error}: {preview(body)}")
+            bids, asks = route.levels(found.bids), route.levels(found.asks)
+        except (msgspec.MsgspecError, UnicodeDecodeError, BadNumber) as error:
+            self.fault(error.kind if isinstance(error, BadNumber) else FaultKind.BAD_LINE, f"{name}: REST snapshot: {error}: {preview(body)}")
             return False
-        return route.snapshot(0, found.lastUpdateId, route.levels(found.bids), route.levels(found.asks))
+        return route.snapshot(0, found.lastUpdateId, bids, asks)
 
     def odd(self, frame: bytes) -> Reply | None:
         """See BaseCodec.odd."""

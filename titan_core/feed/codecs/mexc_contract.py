@@ -146,8 +146,8 @@ class MexcContract(BaseCodec):
             if not found.success or not (found.data.bids or found.data.asks):  # a delisted contract answers success with an empty book
                 raise msgspec.ValidationError("the book is empty")
             bids, asks = self._levels(route, found.data)
-        except (msgspec.MsgspecError, BadNumber) as error:
-            self.fault(FaultKind.BAD_LINE, f"{name}: REST snapshot: {error}: {preview(body)}")
+        except (msgspec.MsgspecError, UnicodeDecodeError, BadNumber) as error:
+            self.fault(error.kind if isinstance(error, BadNumber) else FaultKind.BAD_LINE, f"{name}: REST snapshot: {error}: {preview(body)}")
             return False
         return route.snapshot(0, found.data.version, bids, asks)
 
