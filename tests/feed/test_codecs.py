@@ -251,6 +251,13 @@ def test_a_rest_snapshot_that_cannot_be_read_is_a_fault_and_another_is_wanted(bi
         assert [fault.kind for fault in codec.log.faults] == [kind] and not sink.rows
 
 
+@pytest.mark.parametrize("due", ["soon", "-1", "1.5", "9" * 14, "9" * 5000])
+def test_a_funding_time_that_is_none_is_a_fault(due: str) -> None:
+    codec, sink = codec_of(BybitV5, PERP, {StreamKind.FUNDING})
+    codec.feed(b'{"topic":"tickers.BTCUSDT","type":"delta","ts":1,"data":{"fundingRate":"0.0001","nextFundingTime":"' + due.encode() + b'"}}')
+    assert [fault.kind for fault in codec.log.faults] == [FaultKind.BAD_LINE] and not sink.rows
+
+
 # -- books ------------------------------------------------------------------------------------------------------------
 @settings(max_examples=120, deadline=None)
 @given(st.integers(0, 2**31), st.floats(0, 0.3))

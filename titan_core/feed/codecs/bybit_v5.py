@@ -17,7 +17,7 @@ import msgspec
 
 from titan_core.errors import UsageError
 from titan_core.feed.codecs.base import BaseCodec, BookRoute, Settlements, only
-from titan_core.feed.numbers import interest_steps, mark_steps, price_steps, size_steps
+from titan_core.feed.numbers import BadNumber, interest_steps, mark_steps, price_steps, size_steps
 from titan_core.feed.port import Ack, Limits, Pong, Reply, Sink, Topic
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import VenueId
@@ -34,6 +34,7 @@ _SPOT_KINDS = frozenset({StreamKind.QUOTE, StreamKind.DEPTH, StreamKind.TRADE})
 _TICKER_KINDS = frozenset({StreamKind.MARK, StreamKind.OPEN_INTEREST, StreamKind.FUNDING})
 _LINEAR_KINDS = _SPOT_KINDS | _TICKER_KINDS | {StreamKind.LIQUIDATION}
 _REMEMBERED_IDS = 4096
+_TIME_DIGITS = 13  # ms until the year 2286; in ns they fit 64 bits
 _Pairs = list[tuple[str, str]]
 T = TypeVar("T")
 
@@ -199,7 +200,7 @@ class BybitV5(BaseCodec):
             found = decode(frame)
             data, event_ns = found.data, found.ts * MS
             if data.fundingRate or data.nextFundingTime:
-                settled = settlements.told(data.fundingRate or None, int(data.nextFundingTime or 0))
+                settled = settlements.told(data.fundingRate or None, _due_ms(data.nextFundingTime or "0"))
                 if settled is not None and StreamKind.FUNDING in emit:
                     emit[StreamKind.FUNDING](settled[0], (settled[1],))
             if data.markPrice or data.indexPrice:
@@ -232,3 +233,9 @@ class BybitV5(BaseCodec):
             add(found.updatedTime, found.side, found.size, found.price)
 
         return take_old if old else take
+
+
+def _due_ms(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= _TIME_DIGITS:
+        return int(text)
+    raise BadNumber(FaultKind.BAD_LINE, f"next funding time {text[:40]!r} is no time in ms")
