@@ -166,6 +166,28 @@ def test_bybit_trades_of_the_documents(market_data: Path) -> None:
     assert sink.of(StreamKind.TRADE) == wanted and sink.rows[0][1] == frame["data"][0]["T"] * MS
 
 
+DOCUMENTS = {
+    "binance/jkorf_spot_subscriptions/ExchangeData_Trades.txt": (BinanceSpot, SPOT, "btcusdt@trade", StreamKind.TRADE, "0.001", (1, -100)),
+    "binance/jkorf_spot_subscriptions/ExchangeData_PartialBook.txt": (BinanceSpot, SPOT, "btcusdt@depth5@100ms", StreamKind.QUOTE, "0.0001", (24, 26, 10, 100)),
+    "bybit_v5/jkorf_subscriptions/Linear_Liquidations.txt": (BybitV5, PERP, "allLiquidation.ETHUSDT", StreamKind.LIQUIDATION, "0.00001", (4499, 20_000)),
+    "mexc_contract/jkorf_subscriptions/Trades.txt": (MexcContract, MEXC, "deal.BTC_USDT", StreamKind.TRADE, "0.1", (918_474, -49)),
+    "mexc_contract/jkorf_subscriptions/MarkPrice.txt": (MexcContract, MEXC, "fair.price.BTC_USDT", StreamKind.MARK, "0.0001", (10, 0)),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_frame_of_the_documents_gives_its_row_and_cut_short_a_fault(market_data: Path, name: str) -> None:
+    make, instrument, topic, kind, tick, row = DOCUMENTS[name]
+    frame = json.dumps(json.loads((market_data / "fixtures" / name).read_text().split("\n= ", 1)[1]), separators=(",", ":")).encode()
+    instrument = evolve(instrument, tick_size=Decimal(tick), lot_size=Decimal(1))
+    codec, sink = codec_of(make, instrument, {kind}, topic)
+    codec.feed(frame)
+    assert sink.of(kind) == [row] and not codec.log.faults
+    for cut in range(len(frame)):
+        codec.feed(frame[:cut])
+    assert len(sink.rows) == 1 and sum(fault.count for fault in codec.log.faults) == len(frame)
+
+
 def test_mexc_deals_of_the_documents() -> None:
     codec, sink = codec_of(MexcContract, MEXC, {StreamKind.TRADE})
     codec.feed(b'{"symbol":"BTC_USDT","data":[{"p":91847.4,"v":49,"T":2,"O":3,"M":2,"t":1763645012047}],"channel":"push.deal","ts":1763645012047}')
