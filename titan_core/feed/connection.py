@@ -236,7 +236,8 @@ class VenueConnection:
     def _answered(self, reply: Reply) -> None:
         if not isinstance(reply, Ack):
             return
-        wanted, names = self._pending.pop(reply.request, (True, []))
+        request = reply.request or next(iter(self._pending), "")  # a venue that repeats no id answers in order
+        wanted, names = self._pending.pop(request, (True, []))
         if reply.ok or not wanted or ALREADY in reply.text:
             return
         if len(names) > 1:  # one bad topic spoils the batch: ask for each alone

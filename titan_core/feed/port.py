@@ -113,6 +113,16 @@ class Codec(Protocol):
         ...
 
     @property
+    def kinds(self) -> frozenset[StreamKind]:
+        """The kinds of row that the venue sends."""
+        ...
+
+    @property
+    def repeated(self) -> tuple[str, ...]:
+        """How the names of topics begin that the venue repeats even where nothing changes, so that silence proves them dead."""
+        ...
+
+    @property
     def log(self) -> FaultLog:
         """What was not understood so far; a fault's line is the number of the frame."""
         ...
@@ -152,6 +162,10 @@ class Codec(Protocol):
 
     def snapshot(self, name: str, body: bytes) -> bool:
         """Take in a REST snapshot of a topic's book; return whether it could be used, else a newer one is needed."""
+        ...
+
+    def joins(self, name: str) -> bool:
+        """Return whether a topic's book needs snapshots by REST."""
         ...
 
     def lose(self, name: str | None = None) -> None:

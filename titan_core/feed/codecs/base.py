@@ -29,6 +29,10 @@ class BaseCodec:
     """
 
     limits: Limits
+    kinds: frozenset[StreamKind]
+    """What the venue sends."""
+    repeated: tuple[str, ...] = ()
+    """How the names of topics begin that the venue repeats even where nothing changes, so that silence proves them dead."""
 
     def __init__(self, venue: VenueId, sink: Sink, skip: int) -> None:
         self.venue = venue
@@ -77,6 +81,11 @@ class BaseCodec:
         """See Codec.readable."""
         book = self.books.get(name)
         return book is None or book.book.readable
+
+    def joins(self, name: str) -> bool:
+        """Return whether a topic's book needs snapshots by REST."""
+        book = self.books.get(name)
+        return book is not None and book.book.joins
 
     def snapshot(self, name: str, body: bytes) -> bool:
         """See Codec.snapshot; books whose snapshots come in the stream need none."""

@@ -49,6 +49,7 @@ class _Odd(msgspec.Struct, gc=False):
 class BinanceSpot(BaseCodec):
     """The codec of Binance Spot."""
 
+    kinds = frozenset(_KINDS)
     limits = Limits(topics_per_request=100, requests_per_s=4, topics_per_connection=1024)
 
     def __init__(self, sink: Sink) -> None:
@@ -58,7 +59,7 @@ class BinanceSpot(BaseCodec):
 
     def topics(self, instrument: Instrument, kinds: frozenset[StreamKind]) -> list[Topic]:
         """See Codec.topics."""
-        only(kinds, frozenset(_KINDS), instrument, self.venue)
+        only(kinds, self.kinds, instrument, self.venue)
         symbol = instrument.symbol.lower()
         return [Topic(f"{symbol}@{suffix}", instrument, frozenset({kind})) for kind, suffix in _KINDS.items() if kind in kinds]
 

@@ -76,17 +76,19 @@ class BybitV5(BaseCodec):
     """The codec of one of Bybit's public streams; `depth_levels` chooses the book that depth rows come from."""
 
     limits = Limits(topics_per_request=10, requests_per_s=10, topics_per_connection=500, heartbeat_s=20)
+    repeated = ("orderbook.1.", "tickers.")
 
     def __init__(self, sink: Sink, venue: VenueId = LINEAR, depth_levels: int = 50) -> None:
         super().__init__(venue, sink, len(_PREFIX))
         if venue not in (LINEAR, SPOT):
             raise UsageError(f"{venue} does not speak Bybit V5; {LINEAR} and {SPOT} do")
         self._levels = depth_levels
+        self.kinds = _LINEAR_KINDS if venue == LINEAR else _SPOT_KINDS
         self._decode_odd = msgspec.json.Decoder(_Odd).decode
 
     def topics(self, instrument: Instrument, kinds: frozenset[StreamKind]) -> list[Topic]:
         """See Codec.topics."""
-        only(kinds, _LINEAR_KINDS if self.venue == LINEAR else _SPOT_KINDS, instrument, self.venue)
+        only(kinds, self.kinds, instrument, self.venue)
         names = {
             f"publicTrade.{instrument.symbol}": kinds & {StreamKind.TRADE},
             f"orderbook.1.{instrument.symbol}": kinds & {StreamKind.QUOTE},

@@ -88,6 +88,7 @@ class _Envelope(msgspec.Struct, gc=False):
 class MexcContract(BaseCodec):
     """The codec of MEXC's contract streams."""
 
+    kinds = frozenset(_KINDS)
     limits = Limits(topics_per_request=1, requests_per_s=20, topics_per_connection=200, heartbeat_s=15)
 
     def __init__(self, sink: Sink) -> None:
@@ -98,7 +99,7 @@ class MexcContract(BaseCodec):
 
     def topics(self, instrument: Instrument, kinds: frozenset[StreamKind]) -> list[Topic]:
         """See Codec.topics."""
-        only(kinds, frozenset(_KINDS), instrument, self.venue)
+        only(kinds, self.kinds, instrument, self.venue)
         found: dict[str, set[StreamKind]] = {}
         for kind in sorted(kinds):
             for name in _KINDS[kind]:

@@ -1,7 +1,7 @@
 """Bybit V5's public REST (V5 documentation, "Market"). Every answer is an envelope; `retCode` 0 is success."""
 
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -9,7 +9,7 @@ from titan_core.errors import VenueUnavailable
 from titan_core.feed.codecs.bybit_v5 import LINEAR, SPOT
 from titan_core.feed.port import TradeId
 from titan_core.feed.rest.binance import kline
-from titan_core.feed.rest.port import Fetch, Kline, Print, Reader, listed, sift, steps
+from titan_core.feed.rest.port import Fetch, Kline, Print, Reader, decoded, listed, sift, steps
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument
 from titan_core.model.units import MS
@@ -20,16 +20,15 @@ _PAGE = 1000
 _MOST_PAGES = 20
 
 
-class _Answer(msgspec.Struct, Generic[T], gc=False):
+class _Answer(msgspec.Struct, gc=False):
     retCode: int
     retMsg: str = ""
-    result: T | None = None
-    time: int = 0
+    result: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Rows(msgspec.Struct, Generic[T], gc=False):
     list_: list[T] = msgspec.field(name="list")
-    nextPageCursor: str = ""
+    nextPageCursor: str | None = None
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -117,7 +116,7 @@ class BybitRest:
         for _ in range(_MOST_PAGES):
             page = await self._ask(f"instruments-info?category={self._category}&limit={_PAGE}&cursor={cursor}", _Rows[_Symbol])
             rows += page.list_
-            cursor = page.nextPageCursor
+            cursor = page.nextPageCursor or ""
             if not cursor:
                 break
         trading = [row for row in rows if row.status == "Trading" and row.contractType in ("", "LinearPerpetual")]
@@ -128,10 +127,11 @@ class BybitRest:
         return int((await self._ask("time", _Time)).timeNano)
 
     async def _ask(self, query: str, kind: type[T]) -> T:
-        answer = await self._reader.read(f"{self._base}/{query}", cast("type[_Answer[T]]", _Answer[kind]))  # type: ignore[valid-type]
-        if answer.retCode or answer.result is None:
-            raise VenueUnavailable(f"{self._base}/{query} answered {answer.retCode} {answer.retMsg or 'without a result'}")
-        return answer.result
+        url = f"{self._base}/{query}"
+        answer = await self._reader.read(url, _Answer)
+        if answer.retCode:
+            raise VenueUnavailable(f"{url} answered {answer.retCode} {answer.retMsg}")
+        return decoded(url, bytes(answer.result), kind)
 
     def _instrument(self, row: _Symbol) -> Instrument:
         sizes = row.lotSizeFilter

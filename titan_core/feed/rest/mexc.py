@@ -1,7 +1,7 @@
 """MEXC contract's public REST (MEXC contract API documentation, "Market"). `success` false or an empty book of a delisted contract is no data."""
 
 from decimal import Decimal
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -9,7 +9,7 @@ from titan_core.errors import UsageError, VenueUnavailable
 from titan_core.feed.codecs.mexc_contract import VENUE, symbol_of
 from titan_core.feed.port import TradeId
 from titan_core.feed.rest.binance import kline
-from titan_core.feed.rest.port import Fetch, Kline, Print, Reader, listed, sift, steps
+from titan_core.feed.rest.port import Fetch, Kline, Print, Reader, decoded, listed, sift, steps
 from titan_core.model.instrument import Instrument
 from titan_core.model.units import BPS, MS, PPM, S
 
@@ -19,11 +19,11 @@ _ONE = Decimal(1)
 _ENABLED = 0
 
 
-class _Answer(msgspec.Struct, Generic[T], gc=False):
+class _Answer(msgspec.Struct, gc=False):
     success: bool
     code: int = 0
     message: str = ""
-    data: T | None = None
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Deal(msgspec.Struct, gc=False):
@@ -77,7 +77,7 @@ class MexcRest:
     async def trades(self, instrument: Instrument, after: TradeId, after_ns: int) -> tuple[list[Print], bool]:
         """See VenueRest.trades. Deals have no id: those of the millisecond of the last one seen count as seen."""
         rows = await self._ask(f"deals/{symbol_of(instrument)}?limit=100", list[_Deal])
-        rows.sort(key=lambda row: row.t)
+        rows = sorted(rows[::-1], key=lambda row: row.t)  # newest first as they come; those of one millisecond keep their order
         found = [row for row in rows if row.t * MS > after_ns]
         tick = instrument.tick_size
         prints = [Print(str(r.i), r.t * MS, steps(r.p, tick), steps(r.v, _ONE) * (1 if r.T == 1 else -1)) for r in found]
@@ -107,10 +107,11 @@ class MexcRest:
         return await self._ask("ping", int) * MS
 
     async def _ask(self, query: str, kind: type[T]) -> T:
-        answer = await self._reader.read(f"{self._base}/{query}", cast("type[_Answer[T]]", _Answer[kind]))  # type: ignore[valid-type]
-        if not answer.success or answer.data is None:
-            raise VenueUnavailable(f"{self._base}/{query} answered {answer.code} {answer.message or 'without data'}")
-        return answer.data
+        url = f"{self._base}/{query}"
+        answer = await self._reader.read(url, _Answer)
+        if not answer.success:
+            raise VenueUnavailable(f"{url} answered {answer.code} {answer.message}")
+        return decoded(url, bytes(answer.data), kind)
 
     def _instrument(self, row: _Contract) -> Instrument:
         if row.volUnit != 1:

@@ -88,11 +88,15 @@ class Reader:
 
     async def read(self, url: str, kind: type[T]) -> T:
         """Return an answer of one type."""
-        body = await self.body(url)
-        try:
-            return msgspec.json.decode(body, type=kind)
-        except msgspec.MsgspecError as error:
-            raise VenueUnavailable(f"{url} answered something else than asked: {error}: {preview(body)}") from error
+        return decoded(url, await self.body(url), kind)
+
+
+def decoded(url: str, body: bytes, kind: type[T]) -> T:
+    """Return a body as one type. Raises VenueUnavailable where it is something else."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise VenueUnavailable(f"{url} answered something else than asked: {error}: {preview(body)}") from error
 
 
 def steps(value: Decimal | str, step: Decimal) -> int:
