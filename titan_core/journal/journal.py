@@ -88,6 +88,11 @@ class FileJournal(Generic[E]):
         """Whether entries are taken."""
         return self._link.report.status
 
+    @property
+    def writer_pid(self) -> int:
+        """Process that writes; 0 where it is a thread of this one."""
+        return self._link.pid
+
     def append(self, entry: E, *, urgent: bool = False) -> int:
         """Take an entry and return its sequence number; see `port.Journal.append`."""
         payload = self._codec.encode(entry)

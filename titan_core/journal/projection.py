@@ -44,31 +44,31 @@ class Projection(Generic[E]):
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_shape", hashlib.sha256("\0".join((str(self.version), *self.tables)).encode()).hexdigest())
 
-    def catch_up(self, journal: Path, codec: EntryCodec[E], *, through: int | None = None) -> int:
+    def catch_up(self, journal: Path, codec: EntryCodec[E], *, through: int | None = None, accept_damage: bool = False) -> int:
         """Apply what the journal holds and the tables do not, up to `through` (all by default). Returns the sequence number that they then stand at.
 
         Blocks; call it from a thread, one at a time. Tables that do not fit the journal, or a file that is damaged, are made anew; readers see the
-        old ones until the new ones stand. A live journal is followed up to its `durable_seq`: what lies beyond can still vanish in a power cut.
+        old ones until the new ones stand. Raises JournalDamaged unless `accept_damage`. A live journal is followed up to its `durable_seq`: what lies beyond can still vanish in a power cut.
         """
         try:
-            return self._follow(journal, codec, through)
+            return self._follow(journal, codec, through, accept_damage)
         except (_Elsewhere, sqlite3.DatabaseError) as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise  # locked, or no room on the disk: nothing that making it anew would heal
-            return self.rebuild(journal, codec, through=through)
+            return self.rebuild(journal, codec, through=through, accept_damage=accept_damage)
 
-    def rebuild(self, journal: Path, codec: EntryCodec[E], *, through: int | None = None) -> int:
+    def rebuild(self, journal: Path, codec: EntryCodec[E], *, through: int | None = None, accept_damage: bool = False) -> int:
         """Make the tables anew from the first entry on. Returns the sequence number that they then stand at."""
         try:
             with closing(self._connect()) as connection:
-                return self._make(connection, journal, codec, through)
+                return self._make(connection, journal, codec, through, accept_damage)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError:
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         with closing(self._connect()) as connection:
-            return self._make(connection, journal, codec, through)
+            return self._make(connection, journal, codec, through, accept_damage)
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None)
@@ -80,7 +80,7 @@ class Projection(Generic[E]):
             raise
         return connection
 
-    def _follow(self, journal: Path, codec: EntryCodec[E], through: int | None) -> int:
+    def _follow(self, journal: Path, codec: EntryCodec[E], through: int | None, accept_damage: bool) -> int:
         with closing(self._connect()) as connection:
             connection.execute(_PLACE)
             row = connection.execute("SELECT journal, shape, seq, segment, start, crc FROM projection").fetchone()
@@ -89,7 +89,7 @@ class Projection(Generic[E]):
                 raise _Elsewhere
             done = int(row[2])
             found = _found_again(journal / str(row[3]), row) if done else None
-            entries = locate(journal, resume=found)
+            entries = locate(journal, resume=found, accept_damage=accept_damage)
             while batch := _next_batch(entries, through):
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -100,7 +100,7 @@ class Projection(Generic[E]):
                     raise
             return done
 
-    def _make(self, connection: sqlite3.Connection, journal: Path, codec: EntryCodec[E], through: int | None) -> int:
+    def _make(self, connection: sqlite3.Connection, journal: Path, codec: EntryCodec[E], through: int | None, accept_damage: bool) -> int:
         which = journal_id(list_segments(journal))
         done = 0
         connection.execute("BEGIN IMMEDIATE")
@@ -112,7 +112,7 @@ class Projection(Generic[E]):
             for statement in (_PLACE, *self.tables):
                 connection.execute(statement)
             connection.execute("INSERT INTO projection VALUES (?, ?, 0, '', 0, 0)", (which, self._shape))
-            entries = locate(journal)
+            entries = locate(journal, accept_damage=accept_damage)
             while batch := _next_batch(entries, through):
                 done = self._apply(connection, codec, batch, which)
             connection.execute("COMMIT")

@@ -169,24 +169,27 @@ def decode(codec: EntryCodec[E], found: Located) -> Record[E]:
         ) from error
 
 
-def locate(folder: Path, *, after: int = 0, resume: Located | None = None) -> Iterator[Located]:
+def locate(folder: Path, *, after: int = 0, resume: Located | None = None, accept_damage: bool = False) -> Iterator[Located]:
     """Give the whole records after a sequence number, or behind one that was read before, also while the journal is being written.
 
-    What is still being written is left out. Raises JournalDamaged at the first damage that loses entries.
+    What is still being written is left out. Raises JournalDamaged at the first damage that loses entries, unless `accept_damage`.
     """
     suspected: Damage | None = None
+    accepted: list[Damage] = []
     while True:
         for item in Walk(folder, after=after, resume=resume):
             if isinstance(item, Located):
                 resume, suspected = item, None
                 yield item
-            elif item.last_lost >= item.first_lost:
+            elif item.last_lost >= item.first_lost and item not in accepted:
                 break
         else:
             return
         # a group may have come to disk while its file was read: damage is what looks the same when it is read again
-        if item == suspected:
+        if item == suspected and not accept_damage:
             raise JournalDamaged((item,))
+        if item == suspected:
+            accepted.append(item)
         suspected = item
 
 
