@@ -200,6 +200,8 @@ class FileJournal(Generic[E]):
         if self._closed:
             return
         self._closed = True
+        if not self._lock.held:  # a forked child has nothing to close
+            return
         ended = self._link.stop(CLOSE_TIMEOUT_S)
         if self._snapshot_pending and self._loop is not None:
             self._deliver()
@@ -313,6 +315,6 @@ def _first_segment(files: Files, folder: Path, which: str, first_seq: int, ts_ns
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        raise JournalFull(f"no room on the disk to begin a journal ({error.strerror}); free {size / 2**20:g} MB or more and start again") from error
+        raise JournalFull(f"no room on the disk to begin a journal ({error.strerror}); free {size / 2**20:.3g} MB or more and start again") from error
     segment.close()
     return segment.path, segment.offset

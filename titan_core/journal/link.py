@@ -21,6 +21,7 @@ from attrs import define, evolve, field
 
 import titan_core
 from titan_core.journal.files import Files
+from titan_core.journal.lock import close_in_children
 from titan_core.journal.port import JournalStatus
 from titan_core.journal.serve import Order, serve
 from titan_core.journal.wire import READ_BYTES, ReportStream, encode_entry
@@ -113,11 +114,20 @@ class WriterLink:
 
     def start(self) -> None:
         """Wait for the first sign of life, then listen on the loop."""
+        close_in_children(self)
         os.set_blocking(self._writer.entries_fd, False)
         os.set_blocking(self._writer.reports_fd, False)
         self.wait(START_TIMEOUT_S)
         if self._loop is not None and self._open:
             self._loop.add_reader(self._writer.reports_fd, self._on_reports)
+
+    def close_in_child(self) -> None:
+        """Let go of the pipes in a forked child: the writer ends when nobody can send to it any more."""
+        if self._open:
+            self._open = False
+            self._unsent = []
+            os.close(self._writer.entries_fd)
+            os.close(self._writer.reports_fd)
 
     def put(self, ts_ns: int, payload: bytes) -> None:
         """Queue an entry; it is sent by `hurry`, else at the end of the loop's turn with all others of the turn."""
@@ -156,7 +166,7 @@ class WriterLink:
             self._loop.remove_writer(self._writer.entries_fd)
         self._unsent = []
         os.close(self._writer.entries_fd)
-        while self._open and self.wait(until - monotonic()):
+        while self._open and self.report.status is not JournalStatus.BROKEN and self.wait(until - monotonic()):
             pass
         os.close(self._writer.reports_fd)
         self._open = False

@@ -6,6 +6,7 @@ import weakref
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Protocol
 
 from titan_core.journal.failures import JournalError, JournalLocked
 
@@ -31,15 +32,16 @@ class WriterLock:
         self.taken_from = _read_pid(self._fd)
         """Process that wrote the journal before and did not give the lock back: it was killed. 0 where there was none."""
         self._write_pid(self.pid)
-        _close_in_children(self)
+        close_in_children(self)
 
     def _acquire(self, until: float) -> None:
         while True:
             try:
                 return fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                # whoever has just taken it has yet to write its number
                 pid = _read_pid(self._fd)
-                if not pid or _lives(pid) or monotonic() > until:
+                if (pid and _lives(pid)) or monotonic() > (until if pid else until - DRAIN_S + 0.5):
                     raise
                 sleep(0.01)
 
@@ -78,13 +80,22 @@ class WriterLock:
                 os.pwrite(self._fd, b"%d\n" % pid, 0)
 
 
-def _close_in_children(lock: WriterLock) -> None:
-    seen = weakref.ref(lock)
+class Forkable(Protocol):
+    """Something that a forked child inherits and must let go of."""
+
+    def close_in_child(self) -> None:
+        """Let go of it in the child, without a change for the parent."""
+        ...
+
+
+def close_in_children(held: Forkable) -> None:
+    """Have every child that is forked from now on let go of `held`, while there is one."""
+    seen = weakref.ref(held)
 
     def close() -> None:
-        held = seen()
-        if held is not None:
-            held.close_in_child()
+        alive = seen()
+        if alive is not None:
+            alive.close_in_child()
 
     os.register_at_fork(after_in_child=close)
 

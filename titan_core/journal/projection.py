@@ -48,7 +48,8 @@ class Projection(Generic[E]):
         """Apply what the journal holds and the tables do not, up to `through` (all by default). Returns the sequence number that they then stand at.
 
         Blocks; call it from a thread, one at a time. Tables that do not fit the journal, or a file that is damaged, are made anew; readers see the
-        old ones until the new ones stand. Raises JournalDamaged unless `accept_damage`. A live journal is followed up to its `durable_seq`: what lies beyond can still vanish in a power cut.
+        old ones until the new ones stand. A live journal is followed up to its `durable_seq`: what lies beyond can still vanish in a power cut.
+        Raises JournalDamaged unless `accept_damage`, and sqlite3.OperationalError where the file is locked or has no room.
         """
         try:
             return self._follow(journal, codec, through, accept_damage)

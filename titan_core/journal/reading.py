@@ -10,7 +10,7 @@ from attrs import frozen
 from titan_core.journal.codec import EntryCodec, Record
 from titan_core.journal.failures import Damage, JournalDamaged, JournalError
 from titan_core.journal.frames import Bad, Frame, scan
-from titan_core.journal.segments import SegmentFile, list_segments, read_header
+from titan_core.journal.segments import HEADER_LIMIT, SegmentFile, list_segments, read_header
 
 E = TypeVar("E")
 
@@ -81,8 +81,9 @@ class Walk:
         if start == 0:
             header, begin = read_header(segment.path, data)
             if header is None or header.first_seq != segment.first_seq:
-                begin = data.find(b"\n") + 1
-                yield Damage(segment.path, 0, begin, 1, 0, "the header cannot be read")
+                yield Damage(segment.path, 0, min(begin, HEADER_LIMIT), 1, 0, "the header cannot be read")
+                if begin > HEADER_LIMIT:  # its line break is gone too, and a record with it
+                    self._pending.append((segment.path, Bad(HEADER_LIMIT, begin)))
         self.end = (segment.path, start + begin)
         for item in scan(data, begin):
             yield from self._take(segment.path, _moved(item, start))

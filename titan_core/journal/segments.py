@@ -8,10 +8,11 @@ from attrs import frozen
 
 from titan_core.journal.failures import JournalError, JournalTooNew
 from titan_core.journal.files import NO_ROOM, Files, create_whole
-from titan_core.journal.frames import FORMAT_VERSION, Header, parse_header
+from titan_core.journal.frames import FORMAT_VERSION, MAGIC, Header, parse_header
 
 _NAME = re.compile(r"journal-(\d{16})\.seg")
-HEADER_LIMIT = 256
+_HEADER = re.compile(MAGIC + rb" \d+ [0-9a-f]{16} \d+ \d+ [0-9a-f]{8}")
+HEADER_LIMIT = 128
 """No header is longer, in bytes."""
 
 
@@ -35,17 +36,16 @@ def list_segments(folder: Path) -> list[SegmentFile]:
 
 
 def read_header(path: Path, start: bytes) -> tuple[Header | None, int]:
-    """Read the header at the start of a segment. Returns it (None where it is damaged) and where the records begin. Raises JournalTooNew."""
-    line_end = start.find(b"\n", 0, HEADER_LIMIT)
-    if line_end < 0:
-        return None, 0
-    header = parse_header(start[:line_end])
+    """Read the header at the start of a segment. Returns it (None where it is damaged) and where the line after it begins. Raises JournalTooNew."""
+    own = _HEADER.match(start)
+    line_end = own.end() if own is not None else start.find(b"\n")
+    header = parse_header(start[: max(0, line_end)])
     if header is not None and header.version > FORMAT_VERSION:
         raise JournalTooNew(
             f"{path} is of journal format {header.version}; this version of Titan reads formats up to {FORMAT_VERSION}; "
             "run the version that wrote it, or a newer one"
         )
-    return header, line_end + 1 if header is not None else 0
+    return header, line_end + 1
 
 
 def journal_id(segments: Sequence[SegmentFile]) -> str:

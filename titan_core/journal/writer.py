@@ -143,7 +143,7 @@ class GroupWriter:
     def _full(self, error: OSError) -> None:
         if self.report.status is JournalStatus.OK:
             reason = (
-                f"the journal has no room: {error.strerror} (errno {error.errno}); free disk space, {self._limits.segment_bytes / 2**20:g} MB or more; "
+                f"the journal has no room: {error.strerror} (errno {error.errno}); free disk space, {self._limits.segment_bytes / 2**20:.3g} MB or more; "
                 "what was acknowledged is safe, nothing new is taken until then"
             )
             self._say(JournalStatus.FULL, reason, stuck=False)
