@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "plugin": Entry("titan_core.cli.plugin", "List the installed phase plugins and examine them."),
     "config": Entry("titan_core.cli.config", "Show, validate and document the configuration."),
     "sim": Entry("titan_core.cli.sim", "Run the venue in a box: Bybit, MEXC and Binance on this machine.", is_group=False),
+    "keys": Entry("titan_core.cli.keys", "Keep the venues' API keys sealed; add, list, remove and check them."),
     "doctor": Entry("titan_core.cli.doctor", "Examine this installation.", is_group=False),
 }
 
