@@ -53,6 +53,16 @@ def test_its_death_breaks_the_journal_and_is_told(tmp_path: Path) -> None:
     assert recover(tmp_path, CODEC).tail[0].entry == intent(1)
 
 
+def test_one_that_cannot_start_is_said_so_and_leaves_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    from titan_core.journal import link
+
+    with monkeypatch.context() as patch:
+        patch.setattr(link.sys, "executable", "/bin/false")
+        with pytest.raises(JournalBroken, match="the journal's writer was killed"):
+            open_journal(tmp_path, CODEC, clock=clock)
+    open_journal(tmp_path, CODEC, clock=clock)[0].close()
+
+
 def test_signals_that_end_others_do_not_end_it(tmp_path: Path) -> None:
     async def scene() -> None:
         journal, _ = open_journal(tmp_path, CODEC, clock=clock, loop=asyncio.get_running_loop())

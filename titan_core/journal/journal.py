@@ -286,8 +286,6 @@ def open_journal(
         writer = start_thread(order, files) if in_process or type(files) is not Files else start_process(order, (lock.fd,))
         link = WriterLink(writer, Report(recovery.last_seq), loop)
         link.start()
-        if link.report.status is JournalStatus.BROKEN:
-            raise JournalBroken(link.report.reason)
         journal = FileJournal(
             folder,
             codec,

@@ -20,6 +20,7 @@ from time import monotonic
 from attrs import define, evolve, field
 
 import titan_core
+from titan_core.journal.failures import JournalBroken
 from titan_core.journal.files import Files
 from titan_core.journal.lock import close_in_children
 from titan_core.journal.port import JournalStatus
@@ -113,12 +114,15 @@ class WriterLink:
         return self._writer.pid
 
     def start(self) -> None:
-        """Wait for the first sign of life, then listen on the loop."""
+        """Wait for the first sign of life, then listen on the loop. Raises JournalBroken where there is none."""
         close_in_children(self)
         os.set_blocking(self._writer.entries_fd, False)
         os.set_blocking(self._writer.reports_fd, False)
-        self.wait(START_TIMEOUT_S)
-        if self._loop is not None and self._open:
+        alive = self.wait(START_TIMEOUT_S)
+        if not alive or self.report.status is JournalStatus.BROKEN:
+            self.stop(0.1)
+            raise JournalBroken(self.report.reason or f"the journal's writer did not start within {START_TIMEOUT_S:g} s; see the log")
+        if self._loop is not None:
             self._loop.add_reader(self._writer.reports_fd, self._on_reports)
 
     def close_in_child(self) -> None:

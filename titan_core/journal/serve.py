@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from attrs import asdict, frozen
@@ -65,18 +64,10 @@ def serve(order: Order, files: Files) -> None:
         os.close(order.reports_fd)
 
 
-def _go_first() -> None:
-    """Ask the system to run the writer as soon as it has something to do: its work is tiny, and on a busy machine it would wait some ms for its turn."""
-    if hasattr(os, "sched_setscheduler"):
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-
-
 def main(arguments: list[str]) -> None:
     """Serve as a process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    _go_first()
     serve(Order.decode(arguments[0]), Files())
 
 

@@ -11,7 +11,8 @@ from titan_core.journal.writer import Pending, Report
 _ENTRY = struct.Struct("<qI")
 _REPORT = struct.Struct("<qqBBI")
 _STATUS = tuple(JournalStatus)
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 16
+"""More would be asked of the allocator anew for each read, which costs more than a second read."""
 
 
 def encode_entry(ts_ns: int, payload: bytes) -> bytes:
