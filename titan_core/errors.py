@@ -57,5 +57,9 @@ class VenueUnavailable(TitanError):
     """A venue did not answer; retrying is right."""
 
 
+class Unreadable(TitanError):
+    """A venue's answer is not what its documents say. It proves nothing: least of all that something does not exist."""
+
+
 class OrderRejected(TitanError):
     """A venue refused an order; retrying is wrong."""

@@ -7,8 +7,9 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titan_core.brain.approval import LegState, Snapshot, approve, stop_loss
+from titan_core.brain.approval import LegState, Snapshot, approve, on_authority, stop_loss
 from titan_core.brain.limits import BrainLimits
+from titan_core.errors import TitanError
 from titan_core.model.enums import InstrumentKind, OrderType, RefusalCode
 from titan_core.model.ids import ClientOrderId, PhaseId, StrategyId, VenueId
 from titan_core.model.instrument import Instrument
@@ -182,3 +183,10 @@ def test_the_venues_own_leverage_limits_a_phase_too():
     # half of 1,000 USDT at five times, not twenty
     assert not isinstance(approve([intent(41, tame)], [LEG], wide, PHASE, LIMITS), Refused)
     assert refusal(approve([intent(42, tame)], [LEG], wide, PHASE, LIMITS)) is RefusalCode.MAX_POSITION
+
+
+def test_the_brains_own_authority_reaches_no_further_than_getting_out():
+    out = intent(-10, stop=None, reduce_only=True)
+    assert on_authority(out).intent is out and on_authority(out).signed_lots == -10
+    with pytest.raises(TitanError, match="order c1 is not reduce-only"):
+        on_authority(intent())

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from titan_core.errors import VenueUnavailable
+from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.limiter import Lane
-from titan_core.execution.words import Unreadable
 from titan_core.model.enums import OrderType
 from titan_core.model.order import OrderStatus
 

@@ -9,7 +9,6 @@ pytest.importorskip("ccxt", reason="the extra `live` is not installed")
 from tests.execution.rig import Rig, run  # noqa: E402
 from titan_core.execution.flatten import Flattening  # noqa: E402
 from titan_core.execution.limiter import Lane  # noqa: E402
-from titan_core.execution.request import OrderRequest  # noqa: E402
 from titan_core.simulator.faults import FaultKind, Rule  # noqa: E402
 
 
@@ -77,8 +76,7 @@ def test_an_entry_that_arrives_during_the_emergency_is_closed_too():
         rig.hold(3)
         leaving = asyncio.ensure_future(Flattening(rig.account.client, "panic1").leave())
         await asyncio.sleep(0.005)
-        request = OrderRequest.of(rig.approved(5))
-        rig.account.client.place(request, lambda answer: None)
+        rig.account.client.place(rig.approved(5), lambda answer: None)
         await leaving
 
     rig = run(scene, over_socket=False, coins=2)

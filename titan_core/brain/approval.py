@@ -10,6 +10,7 @@ from decimal import Decimal
 from attrs import define
 
 from titan_core.brain.limits import BrainLimits
+from titan_core.errors import TitanError
 from titan_core.model.enums import OrderType, RefusalCode
 from titan_core.model.ids import ClientOrderId, PhaseId
 from titan_core.model.order import Approved, Check, Intent, Refused
@@ -55,6 +56,13 @@ class Snapshot:
     leverage: int
     """Leverage set for this phase: the effective cap."""
     known_orders: set[ClientOrderId]
+
+
+def on_authority(intent: Intent) -> Approved:
+    """Approve, without a snapshot, what the Brain itself sends to get out. Raises TitanError for anything that could open or increase a position."""
+    if not intent.reduce_only:
+        raise TitanError(f"order {intent.client_order_id} is not reduce-only; the Brain's own authority reaches no further than getting out")
+    return Approved(intent, intent.signed_lots, (Check("brain_command", 1, 1),))
 
 
 def is_reducing(intent: Intent, leg: LegState) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from titan_core.brain.approval import on_authority
 from titan_core.engine.account import NOBODY
 from titan_core.engine.matching import WorkingOrder
 from titan_core.engine.phases import PhaseBook, ServiceDesk
@@ -10,14 +11,12 @@ from titan_core.hookspecs import Handover
 from titan_core.model.enums import OrderType
 from titan_core.model.fill import Transfer
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
-from titan_core.model.order import Approved, Check, Intent
+from titan_core.model.order import Intent
 from titan_core.model.units import BPS
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
     from titan_core.engine.governor import BrainGovernor
-
-ON_AUTHORITY = (Check("brain_command", 1, 1),)
 
 
 class Closing:
@@ -99,7 +98,7 @@ class Closing:
             reduce_only=True,
             tag=tag,
         )
-        approved = Approved(intent, intent.signed_lots, ON_AUTHORITY)
+        approved = on_authority(intent)
         engine.record.approved(engine.now, approved)
         self._closing[k] = engine.venue.submit(approved, ServiceDesk(phase, slot if slot != NOBODY else self._governor.brain_slot, owner), k)
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from titan_core.execution.limiter import Lane, Limiter
-from titan_core.execution.reports import Execution, OrderReport, PositionReport, WalletReport
-from titan_core.execution.request import Answer, OrderRequest
+from titan_core.execution.reports import Answer, Execution, OrderReport, PositionReport, WalletReport
 from titan_core.model.ids import ClientOrderId, InstrumentId
 from titan_core.model.instrument import Instrument
+from titan_core.model.order import Approved
 
 OnAnswer = Callable[[Answer], None]
 
@@ -38,10 +38,10 @@ class VenueClient(Protocol):
     instruments: Sequence[Instrument]
     limiter: Limiter
 
-    def place(self, request: OrderRequest, answered: OnAnswer) -> None:
+    def place(self, approved: Approved, answered: OnAnswer) -> None:
         """Send an order now: whoever calls has waited for its turn at the limiter, and knows whether the order is still wanted by then.
 
-        `answered` is called exactly once.
+        `answered` is called exactly once; what cannot be said in the venue's words is answered with a rejection and not sent.
         """
         ...
 

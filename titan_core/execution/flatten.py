@@ -11,15 +11,15 @@ from decimal import Decimal
 
 from attrs import define, field, frozen
 
-from titan_core.errors import VenueUnavailable
+from titan_core.brain.approval import on_authority
+from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.client import VenueClient
 from titan_core.execution.limiter import Lane
 from titan_core.execution.outcomes import SUCCESS
-from titan_core.execution.reports import PositionReport
-from titan_core.execution.request import Answer, OrderRequest
-from titan_core.execution.words import Unreadable
-from titan_core.model.ids import BRAIN, ClientOrderId, InstrumentId
+from titan_core.execution.reports import Answer, PositionReport
+from titan_core.model.ids import BRAIN, ClientOrderId, InstrumentId, StrategyId
 from titan_core.model.instrument import Instrument
+from titan_core.model.order import Intent
 
 
 @frozen
@@ -97,14 +97,17 @@ class Flattening:
 
     async def _close(self, position: PositionReport) -> None:
         self.orders += 1
-        request = OrderRequest(
+        intent = Intent(
             client_order_id=ClientOrderId(f"{BRAIN}.{self.run}.{self.orders}"),
+            phase=BRAIN,
+            strategy=StrategyId("brain"),
             instrument=self._instrument(position.instrument),
             signed_lots=-position.signed_lots,
             reduce_only=True,
+            tag="flatten",
         )
         self._closed[position.instrument] = None
-        answer = await self._asked(lambda answered: self.client.limiter.run(Lane.EMERGENCY, lambda: self.client.place(request, answered)))
+        answer = await self._asked(lambda answered: self.client.limiter.run(Lane.EMERGENCY, lambda: self.client.place(on_authority(intent), answered)))
         if answer.outcome not in SUCCESS:
             self.say(f"closing {position.instrument}: {answer.outcome} {answer.message}")
 

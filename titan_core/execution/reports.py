@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from titan_core.execution.outcomes import Outcome
 from titan_core.model.enums import Liquidity
 from titan_core.model.ids import ClientOrderId, InstrumentId
 from titan_core.model.order import OrderStatus
@@ -60,6 +61,15 @@ class Execution(Struct, frozen=True, gc=False, kw_only=True):
     liquidity: Liquidity
     kind: ExecutionKind = ExecutionKind.TRADE
     ts_event_ns: int = 0
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """What a venue has answered to one request."""
+
+    outcome: Outcome
+    code: int | None = None
+    message: str = ""
+    venue_order_id: str = ""
 
 
 class PositionReport(Struct, frozen=True, gc=False, kw_only=True):

@@ -11,14 +11,12 @@ from typing import Any, Protocol
 
 from attrs import define, field
 
-from titan_core.errors import VenueUnavailable
+from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.client import VenueClient
 from titan_core.execution.limiter import Lane
 from titan_core.execution.outcomes import FINAL_REFUSALS, REFUSED_UNSEEN, Outcome
-from titan_core.execution.reports import Execution, OrderReport
-from titan_core.execution.request import Answer, OrderRequest
+from titan_core.execution.reports import Answer, Execution, OrderReport
 from titan_core.execution.tracker import OrderTracker, TrackedOrder
-from titan_core.execution.words import Unreadable
 from titan_core.model.ids import ClientOrderId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, OrderStatus
@@ -65,7 +63,7 @@ class Patience:
 class _Sent:
     """One order on its way."""
 
-    request: OrderRequest
+    approved: Approved
     lane: Lane
     wanted_until_s: float
     absences: int = 0
@@ -95,19 +93,20 @@ class ExecutionService:
     # -- orders -----------------------------------------------------------------------------------------------------
     def submit(self, approved: Approved, lane: Lane) -> TrackedOrder:
         """Journal and send an approved order. Nothing else can be sent: the type says so."""
-        request = OrderRequest.of(approved)
-        order = self.tracker.intend(request.client_order_id, request.signed_lots)
+        ident = approved.intent.client_order_id
+        order = self.tracker.intend(ident, approved.signed_lots)
         ttl_s = self.patience.entry_ttl_s if lane is Lane.ENTRY else float("inf")
-        self._sent[request.client_order_id] = _Sent(request, lane, self._time() + ttl_s)
-        self.write_ahead(approved, lambda: self._send(request.client_order_id), lambda reason: self._fail(request.client_order_id, f"not journalled: {reason}"))
+        self._sent[ident] = _Sent(approved, lane, self._time() + ttl_s)
+        self.write_ahead(approved, lambda: self._send(ident), lambda reason: self._fail(ident, f"not journalled: {reason}"))
         return order
 
-    def adopt(self, request: OrderRequest, lane: Lane) -> TrackedOrder:
+    def adopt(self, approved: Approved, lane: Lane) -> TrackedOrder:
         """Follow an order that an earlier process may have sent; what became of it is asked for now, and it is not sent again."""
-        order = self.tracker.intend(request.client_order_id, request.signed_lots)
-        self.tracker.doubt(request.client_order_id)
-        self._sent[request.client_order_id] = _Sent(request, lane, float("-inf"), sends=1)
-        self._resolve(request.client_order_id)
+        ident = approved.intent.client_order_id
+        order = self.tracker.intend(ident, approved.signed_lots)
+        self.tracker.doubt(ident)
+        self._sent[ident] = _Sent(approved, lane, float("-inf"), sends=1)
+        self._resolve(ident)
         return order
 
     def cancel(self, client_order_id: ClientOrderId, lane: Lane) -> None:
@@ -119,7 +118,8 @@ class ExecutionService:
         if not sent.sends:
             self._fail(client_order_id, "withdrawn before it was sent")
             return
-        self.client.cancel(sent.request.instrument, client_order_id, order.venue_order_id, lane, lambda answer: self._cancelled(client_order_id, lane, answer))
+        instrument = sent.approved.intent.instrument
+        self.client.cancel(instrument, client_order_id, order.venue_order_id, lane, lambda answer: self._cancelled(client_order_id, lane, answer))
 
     def protect(self, instrument: Instrument, stop: int | None, target: int | None, lane: Lane = Lane.PROTECT) -> None:
         """Set the stop and target that rest at the venue; repeated until the venue has them or there is nothing to protect."""
@@ -148,7 +148,7 @@ class ExecutionService:
             return
         sent.sends += 1
         sent.sent_s = self._time()
-        self.client.place(sent.request, lambda answer: self._answered(ident, answer))
+        self.client.place(sent.approved, lambda answer: self._answered(ident, answer))
 
     def _answered(self, ident: ClientOrderId, answer: Answer) -> None:
         sent, order = self._sent.get(ident), self.tracker.orders.get(ident)
@@ -219,7 +219,7 @@ class ExecutionService:
                 if order is None or order.is_done:
                     return
                 try:
-                    report = await self.client.look_up(sent.request.instrument, ident)
+                    report = await self.client.look_up(sent.approved.intent.instrument, ident)
                 except (VenueUnavailable, Unreadable):
                     report = None
                 else:

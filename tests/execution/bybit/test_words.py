@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from titan_core.errors import Unreadable, UsageError
 from titan_core.execution.bybit import words
 from titan_core.execution.bybit.words import Instruments
 from titan_core.execution.reports import NOT_OURS, ExecutionKind
-from titan_core.execution.request import OrderRequest
-from titan_core.execution.words import Unreadable
 from titan_core.model.enums import InstrumentKind, Liquidity, OrderType, TimeInForce
-from titan_core.model.ids import ClientOrderId
+from titan_core.model.ids import ClientOrderId, PhaseId, StrategyId
 from titan_core.model.instrument import Instrument
-from titan_core.model.order import OrderStatus
+from titan_core.model.order import Approved, Intent, OrderStatus
 from titan_core.model.units import MS
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "market" / "fixtures" / "bybit_v5"
@@ -32,12 +31,14 @@ def fixture(name):
 
 
 # -- out --------------------------------------------------------------------------------------------------------------
-def request(**terms):
-    return OrderRequest(**({"client_order_id": ClientOrderId("p.s.1.1"), "instrument": BTC, "signed_lots": 5} | terms))
+def approved(**terms):
+    named = {"client_order_id": ClientOrderId("p.s.1.1"), "phase": PhaseId("p"), "strategy": StrategyId("s"), "instrument": BTC, "signed_lots": 5}
+    intent = Intent(**(named | terms))
+    return Approved(intent, intent.signed_lots, ())
 
 
 def test_a_market_entry_with_its_stop():
-    assert words.order_parameters(request(stop=590_000, target=620_000)) == {
+    assert words.order_parameters(approved(stop=590_000, target=620_000)) == {
         "category": "linear",
         "symbol": "BTCUSDT",
         "side": "Buy",
@@ -63,7 +64,7 @@ def test_a_market_entry_with_its_stop():
     ],
 )
 def test_a_limit_order_says_how_long_it_may_rest(terms, word):
-    asked = words.order_parameters(request(order_type=OrderType.LIMIT, limit=600_001, signed_lots=-5, **terms))
+    asked = words.order_parameters(approved(order_type=OrderType.LIMIT, limit=600_001, signed_lots=-5, **terms))
     assert (asked["price"], asked["timeInForce"], asked["side"]) == ("60000.1", word, "Sell")
 
 
@@ -71,14 +72,25 @@ def test_a_limit_order_says_how_long_it_may_rest(terms, word):
     ("kind", "lots", "direction"), [(OrderType.STOP, 1, 1), (OrderType.STOP, -1, 2), (OrderType.TAKE_PROFIT, 1, 2), (OrderType.TAKE_PROFIT, -1, 1)]
 )
 def test_a_trigger_says_from_which_side_it_is_reached(kind, lots, direction):
-    asked = words.order_parameters(request(order_type=kind, trigger=600_000, signed_lots=lots))
+    asked = words.order_parameters(approved(order_type=kind, trigger=600_000, signed_lots=lots))
     assert (asked["triggerPrice"], asked["triggerDirection"], asked["orderType"]) == ("60000", direction, "Market")
 
 
 def test_spot_is_bought_by_coin_and_knows_no_position():
-    asked = words.order_parameters(request(instrument=COIN, signed_lots=5))
+    asked = words.order_parameters(approved(instrument=COIN, signed_lots=5))
     assert (asked["category"], asked["qty"], asked["marketUnit"]) == ("spot", "0.000005", "baseCoin")
     assert not {"positionIdx", "reduceOnly"} & set(asked)
+
+
+@pytest.mark.parametrize("terms", [{"stop": 5}, {"target": 5}, {"order_type": OrderType.STOP, "trigger": 5}])
+def test_what_spot_has_no_words_for_is_not_sent_as_something_less(terms):
+    with pytest.raises(UsageError, match=r"order p\.s\.1\.1 has a trigger, stop or target"):
+        words.order_parameters(approved(instrument=COIN, **terms))
+
+
+def test_the_size_that_was_approved_is_sent_not_the_one_asked_for():
+    wished = approved(signed_lots=-8)
+    assert words.order_parameters(Approved(wished.intent, -4, ()))["qty"] == "0.004"
 
 
 def test_protection_is_taken_off_with_a_zero():

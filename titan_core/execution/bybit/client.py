@@ -7,19 +7,18 @@ from typing import Any
 
 from attrs import define, field
 
-from titan_core.errors import ConfigError, VenueUnavailable
+from titan_core.errors import ConfigError, Unreadable, UsageError, VenueUnavailable
 from titan_core.execution.bybit import words
 from titan_core.execution.bybit.door import Door, Reply
 from titan_core.execution.bybit.words import CATEGORY, Instruments
 from titan_core.execution.client import OnAnswer
 from titan_core.execution.limiter import Lane, Limiter
 from titan_core.execution.outcomes import SUCCESS, Outcome
-from titan_core.execution.reports import Execution, OrderReport, PositionReport, WalletReport
-from titan_core.execution.request import Answer, OrderRequest
-from titan_core.execution.words import Unreadable
+from titan_core.execution.reports import Answer, Execution, OrderReport, PositionReport, WalletReport
 from titan_core.model.enums import InstrumentKind
 from titan_core.model.ids import ClientOrderId, InstrumentId
 from titan_core.model.instrument import Instrument
+from titan_core.model.order import Approved
 from titan_core.model.units import MS
 
 PAGE = 50
@@ -61,9 +60,14 @@ class BybitClient:
         return self.door.limiter
 
     # -- orders -----------------------------------------------------------------------------------------------------
-    def place(self, request: OrderRequest, answered: OnAnswer) -> None:
+    def place(self, approved: Approved, answered: OnAnswer) -> None:
         """Send an order now; see VenueClient.place."""
-        self._order("order.create", "v5/order/create", words.order_parameters(request), answered)
+        try:
+            parameters = words.order_parameters(approved)
+        except UsageError as error:
+            answered(Answer(Outcome.REJECTED, None, str(error)))
+            return
+        self._order("order.create", "v5/order/create", parameters, answered)
 
     def cancel(self, instrument: Instrument, client_order_id: ClientOrderId, venue_order_id: str, lane: Lane, answered: OnAnswer) -> None:
         """Withdraw an order."""

@@ -18,7 +18,7 @@ from titan_core.execution.bybit.socket import AuthenticatedSocket
 from titan_core.execution.client import OnAnswer
 from titan_core.execution.limiter import Limiter
 from titan_core.execution.outcomes import Outcome, of_code
-from titan_core.execution.request import Answer
+from titan_core.execution.reports import Answer
 
 
 @define(eq=False)

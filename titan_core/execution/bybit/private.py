@@ -5,11 +5,11 @@ from typing import Any
 
 from attrs import define, field
 
+from titan_core.errors import Unreadable
 from titan_core.execution.bybit import words
 from titan_core.execution.bybit.socket import AuthenticatedSocket
 from titan_core.execution.bybit.words import Instruments
 from titan_core.execution.client import Listener
-from titan_core.execution.words import Unreadable
 
 TOPICS = ("order", "execution")
 

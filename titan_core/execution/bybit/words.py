@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from titan_core.errors import UsageError
+from titan_core.errors import Unreadable, UsageError
 from titan_core.execution.reports import NOT_OURS, Execution, ExecutionKind, OrderReport, PositionReport, WalletReport
-from titan_core.execution.request import OrderRequest
-from titan_core.execution.words import Unreadable
 from titan_core.model.enums import InstrumentKind, Liquidity, OrderType, TimeInForce
 from titan_core.model.ids import ClientOrderId, VenueId
 from titan_core.model.instrument import Instrument
-from titan_core.model.order import OrderStatus
+from titan_core.model.order import Approved, Intent, OrderStatus
 from titan_core.model.units import MONEY_PER_USDT, MS, Money
 
 LINEAR, SPOT = VenueId("bybit-linear"), VenueId("bybit-spot")
@@ -70,34 +68,42 @@ class Instruments:
 
 
 # -- out --------------------------------------------------------------------------------------------------------------
-def order_parameters(request: OrderRequest) -> dict[str, Any]:
-    """Return the parameters of `order/create`."""
-    instrument, limit = request.instrument, request.order_type is OrderType.LIMIT
+def order_parameters(approved: Approved) -> dict[str, Any]:
+    """Return the parameters of `order/create`. Raises UsageError for what the venue has no words for: it must not be sent as something less."""
+    order, lots = approved.intent, approved.signed_lots
+    instrument, limit = order.instrument, order.order_type is OrderType.LIMIT
     parameters: dict[str, Any] = {
         "category": CATEGORY[instrument.venue],
         "symbol": instrument.symbol,
-        "side": "Buy" if request.signed_lots > 0 else "Sell",
+        "side": "Buy" if lots > 0 else "Sell",
         "orderType": "Limit" if limit else "Market",
-        "qty": plain(instrument.quantity(abs(request.signed_lots))),
-        "orderLinkId": request.client_order_id,
+        "qty": plain(instrument.quantity(abs(lots))),
+        "orderLinkId": order.client_order_id,
     }
     if limit:
-        assert request.limit is not None
-        parameters["price"] = plain(instrument.price(request.limit))
-        parameters["timeInForce"] = "PostOnly" if request.post_only else _TIF[request.time_in_force]
-    if instrument.kind is InstrumentKind.SPOT:
-        if not limit:
-            parameters["marketUnit"] = "baseCoin"
-        return parameters
-    parameters["positionIdx"] = 0
-    if request.reduce_only:
+        assert order.limit is not None
+        parameters["price"] = plain(instrument.price(order.limit))
+        parameters["timeInForce"] = "PostOnly" if order.post_only else _TIF[order.time_in_force]
+    return parameters | (_of_perp(order, lots) if instrument.is_perp else _of_spot(order))
+
+
+def _of_perp(order: Intent, lots: int) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"positionIdx": 0}
+    if order.reduce_only:
         parameters["reduceOnly"] = True
-    if request.trigger is not None:
-        rises = (request.signed_lots > 0) == (request.order_type is OrderType.STOP)
-        parameters |= {"triggerPrice": plain(instrument.price(request.trigger)), "triggerDirection": 1 if rises else 2, "triggerBy": "LastPrice"}
-    if request.stop is not None or request.target is not None:
-        parameters |= _protection(instrument, request.stop, request.target)
+    if order.trigger is not None:
+        rises = (lots > 0) == (order.order_type is OrderType.STOP)
+        parameters |= {"triggerPrice": plain(order.instrument.price(order.trigger)), "triggerDirection": 1 if rises else 2, "triggerBy": "LastPrice"}
+    if order.stop is not None or order.target is not None:
+        parameters |= _protection(order.instrument, order.stop, order.target)
     return parameters
+
+
+def _of_spot(order: Intent) -> dict[str, Any]:
+    """Spot knows neither position nor stops that rest on it; a sale without borrowing can only reduce."""
+    if order.trigger is not None or order.stop is not None or order.target is not None:
+        raise UsageError(f"bybit spot: order {order.client_order_id} has a trigger, stop or target, which nothing at the venue would watch; watch it yourself")
+    return {} if order.order_type is OrderType.LIMIT else {"marketUnit": "baseCoin"}
 
 
 def _protection(instrument: Instrument, stop: int | None, target: int | None) -> dict[str, Any]:
