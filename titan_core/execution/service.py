@@ -6,8 +6,8 @@ the private stream and those that are polled, whichever is first.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from attrs import define, field
 
@@ -17,6 +17,7 @@ from titan_core.execution.limiter import Lane
 from titan_core.execution.outcomes import FINAL_REFUSALS, REFUSED_UNSEEN, Outcome
 from titan_core.execution.reports import Answer, Execution, OrderReport
 from titan_core.execution.tracker import OrderTracker, TrackedOrder
+from titan_core.feed.tasks import Tasks
 from titan_core.model.ids import ClientOrderId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, OrderStatus
@@ -86,7 +87,7 @@ class ExecutionService:
     last_execution_ns: int = 0
     """The venue's time of the newest execution that was seen; executions are polled from here."""
     _sent: dict[ClientOrderId, _Sent] = field(factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _tasks: Tasks = field(factory=lambda: Tasks("the execution service"))
     _refreshing: bool = False
     _again: bool = False
 
@@ -209,7 +210,7 @@ class ExecutionService:
         sent = self._sent.get(ident)
         if sent is not None and not sent.resolving:
             sent.resolving = True
-            self._run(self._ask_until_known(ident, sent, cancel_again))
+            self._tasks.start(self._ask_until_known(ident, sent, cancel_again))
 
     async def _ask_until_known(self, ident: ClientOrderId, sent: _Sent, cancel_again: bool) -> None:
         wait_s = self.patience.first_look_s
@@ -302,7 +303,7 @@ class ExecutionService:
             self._again = True
             return
         self._refreshing = True
-        self._run(self._refresh())
+        self._tasks.start(self._refresh())
 
     async def _refresh(self) -> None:
         try:
@@ -337,18 +338,6 @@ class ExecutionService:
     def _later(self, delay_s: float, fn: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay_s, fn)
 
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:  # a defect of ours: it must not go unheard
-            asyncio.get_running_loop().call_exception_handler({"message": "execution service", "exception": task.exception(), "task": task})
-
     async def close(self) -> None:
         """End what is under way; nothing is withdrawn at the venue."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()

@@ -13,7 +13,7 @@ from titan_core.errors import UsageError, VenueUnavailable
 from titan_core.feed.events import FeedEventKind
 from titan_core.feed.port import Ack, Codec, Reply, Topic
 from titan_core.feed.strict_time import StrictTime
-from titan_core.feed.transport import Connection, Transport
+from titan_core.feed.transport import Connection, Transport, retry_pause_s
 from titan_core.feed.watch import Patience, Verdict, Watched
 
 ALREADY = "already subscribed"
@@ -117,13 +117,9 @@ class VenueConnection:
                 began = self._now()
                 await self._once()
                 failures = 0 if self._now() - began > self.patience.stable_s else failures + 1
-                await asyncio.sleep(self._pause_s(failures))
+                await asyncio.sleep(retry_pause_s(failures, self.patience.first_retry_s, self.patience.last_retry_s, self._jitter()))
         finally:
             await self._close()
-
-    def _pause_s(self, failures: int) -> float:
-        most: float = min(self.patience.first_retry_s * 2 ** min(failures, 16), self.patience.last_retry_s)
-        return most * (0.5 + self._jitter() / 2)
 
     async def _once(self) -> None:
         self._ended, self._reason = asyncio.Event(), ""

@@ -39,3 +39,9 @@ class Transport(Protocol):
     ) -> Connection:
         """Open a connection. Pings of the protocol itself find a dead peer. Raises VenueUnavailable where the peer cannot be reached or refuses."""
         ...
+
+
+def retry_pause_s(failures: int, first_s: float, last_s: float, jitter: float) -> float:
+    """Return how long to wait after so many failed attempts in a row: doubled each time up to `last_s`, of which half is left to `jitter` in [0, 1)."""
+    most: float = min(first_s * 2 ** min(failures, 16), last_s)
+    return most * (0.5 + jitter / 2)

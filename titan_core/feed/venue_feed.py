@@ -6,8 +6,7 @@ that a receiver sees: gap, missed prints, prints. Quotes and books are not made 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from titan_core.errors import VenueUnavailable
 from titan_core.feed.channels import Channel, Handler, TradeChannel
@@ -16,6 +15,7 @@ from titan_core.feed.events import FeedEventKind
 from titan_core.feed.port import Codec, Emit, Sink, Topic, TradeEmit, TradeId, Values
 from titan_core.feed.rest.port import Print, VenueRest
 from titan_core.feed.strict_time import StrictTime
+from titan_core.feed.tasks import Tasks
 from titan_core.feed.transport import Transport
 from titan_core.feed.watch import Patience, Watched, after_first
 from titan_core.model.enums import StreamKind
@@ -56,7 +56,7 @@ class VenueFeed:
         self._prints: dict[InstrumentId, TradeChannel] = {}
         self._uses: Counter[str] = Counter()
         self._topics: dict[str, Topic] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(f"the {self.codec.venue} feed")
         self._syncing: dict[str, float] = {}
         self._resuming: dict[str, tuple[int, GapReason]] = {}
         self._gap_ends: dict[InstrumentId, int] = {}
@@ -150,11 +150,11 @@ class VenueFeed:
         if not self.codec.joins(topic.name):
             self.tell(FeedEventKind.BROKEN, self.codec.venue, topic.name, f"the book of {topic.name} is not in step; asked for again")
             self.connection.resubscribe(topic.name)
-            self._start(self._await_step(topic))
+            self._tasks.start(self._await_step(topic))
         elif self.rest is None:
             self.tell(FeedEventKind.BROKEN, self.codec.venue, topic.name, f"{topic.name} needs a snapshot by REST, which is not at hand")
         else:
-            self._start(self._fetch_snapshot(topic, self.rest))
+            self._tasks.start(self._fetch_snapshot(topic, self.rest))
 
     # -- the connection's owner -------------------------------------------------------------------------------------
     def on_up(self, connection: VenueConnection) -> None:
@@ -178,7 +178,7 @@ class VenueFeed:
         if self.rest is None:
             connection.excuse(watched)
         else:
-            self._start(self._compare(watched, self.rest))
+            self._tasks.start(self._compare(watched, self.rest))
 
     def _await_return(self, watched: Watched, since_ns: int, reason: GapReason) -> None:
         topic = watched.route.topic
@@ -200,21 +200,7 @@ class VenueFeed:
         try:
             await self.connection.run()
         finally:
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            context = {"message": f"a task of the {self.codec.venue} feed failed", "exception": error, "task": task}
-            asyncio.get_running_loop().call_exception_handler(context)
+            await self._tasks.close()
 
     async def _fetch_snapshot(self, topic: Topic, rest: VenueRest) -> None:
         """Ask for a snapshot; where it does not fit, the next difference asks again."""
@@ -243,7 +229,7 @@ class VenueFeed:
         channel = self._prints.get(instrument.id)
         if channel is not None and self.rest is not None and channel.seen_any and channel.held is None:
             channel.hold()
-            self._start(self._fill(instrument, channel, self.rest))
+            self._tasks.start(self._fill(instrument, channel, self.rest))
 
     async def _fill(self, instrument: Instrument, channel: TradeChannel, rest: VenueRest) -> None:
         try:

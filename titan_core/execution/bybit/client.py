@@ -1,8 +1,7 @@
 """One account at Bybit: orders over the trade websocket while it is open, else over REST under the same order id; everything else over REST."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -15,6 +14,7 @@ from titan_core.execution.client import OnAnswer
 from titan_core.execution.limiter import Lane, Limiter
 from titan_core.execution.outcomes import SUCCESS, Outcome
 from titan_core.execution.reports import Answer, Execution, OrderReport, PositionReport, WalletReport
+from titan_core.feed.tasks import Tasks
 from titan_core.model.enums import InstrumentKind
 from titan_core.model.ids import ClientOrderId, InstrumentId
 from titan_core.model.instrument import Instrument
@@ -46,7 +46,7 @@ class BybitClient:
     known: Instruments
     entry: OrderEntry = field(factory=OrderEntry)
     now_ns: Callable[[], int] = time.time_ns
-    _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _tasks: Tasks = field(factory=lambda: Tasks("the Bybit client"))
     family: str = "bybit"
 
     @property
@@ -77,14 +77,14 @@ class BybitClient:
 
     def protect(self, instrument: Instrument, stop: int | None, target: int | None, lane: Lane, answered: OnAnswer) -> None:
         """Set what rests at the venue for the open position."""
-        self._run(self._post(lane, "v5/position/trading-stop", words.protection_parameters(instrument, stop, target), answered))
+        self._tasks.start(self._post(lane, "v5/position/trading-stop", words.protection_parameters(instrument, stop, target), answered))
 
     def withdraw_all(self, *, protective: bool, lane: Lane, answered: OnAnswer) -> None:
         """Withdraw every order of the perpetuals at once; spot orders as well where we trade spot."""
         scope = "StopOrder" if protective else "Order"
         spot = "spot" in self.known.categories and not protective
         pages = [{"category": "linear", "settleCoin": "USDT", "orderFilter": scope}] + ([{"category": "spot", "orderFilter": scope}] if spot else [])
-        self._run(self._withdraw(pages, lane, answered))
+        self._tasks.start(self._withdraw(pages, lane, answered))
 
     async def _withdraw(self, pages: list[dict[str, str]], lane: Lane, answered: OnAnswer) -> None:
         for parameters in pages:
@@ -98,12 +98,7 @@ class BybitClient:
         if self.entry.is_open:
             self.entry.send(op, parameters, answered)
         else:
-            self._run(self._post_now(path, parameters, answered))
-
-    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._tasks.start(self._post_now(path, parameters, answered))
 
     async def _post(self, lane: Lane, path: str, parameters: Mapping[str, Any], answered: OnAnswer) -> None:
         answered(_answer(await self.door.call(lane, "POST", path, parameters)))
@@ -113,9 +108,7 @@ class BybitClient:
 
     async def close(self) -> None:
         """End what is under way."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     # -- reads ------------------------------------------------------------------------------------------------------
     async def _get(self, path: str, parameters: Mapping[str, Any], *, lane: Lane = Lane.READ) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from attrs import define, field
 
 from titan_core.errors import VenueUnavailable
-from titan_core.feed.transport import Connection, Transport
+from titan_core.feed.transport import Connection, Transport, retry_pause_s
 
 PING = b'{"op":"ping"}'
 
@@ -28,6 +28,8 @@ class SocketTimes:
     open_s: float = 5.0
     first_retry_s: float = 0.1
     last_retry_s: float = 15.0
+    stable_s: float = 10.0
+    """A connection that lasted so long is followed by a prompt attempt."""
 
 
 @define
@@ -55,14 +57,14 @@ class AuthenticatedSocket:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        wait_s = self.times.first_retry_s
+        failures, times = 0, self.times
         try:
             while True:
                 self.attempts += 1
                 began = self._time()
                 await self._once()
-                wait_s = self.times.first_retry_s if self._time() - began > 10 else min(wait_s * 2, self.times.last_retry_s)
-                await asyncio.sleep(wait_s * (0.5 + self.jitter()))
+                failures = 0 if self._time() - began > times.stable_s else failures + 1
+                await asyncio.sleep(retry_pause_s(failures, times.first_retry_s, times.last_retry_s, self.jitter()))
         finally:
             await self._close()
 
@@ -86,17 +88,27 @@ class AuthenticatedSocket:
         return asyncio.get_running_loop().time()
 
     async def _once(self) -> None:
-        self._ended, self._reason = asyncio.Event(), ""
+        ended = self._ended = asyncio.Event()
+        self._reason = ""
+
+        def on_frame(frame: bytes) -> None:
+            if ended is self._ended:
+                self._received(frame)
+
+        def on_closed(reason: str) -> None:
+            if ended is self._ended:  # an old connection may tell of its end when there is a new one
+                self.drop(reason)
+
         try:
-            self._connection = await self.transport.connect(self.url, on_frame=self._received, on_closed=self.drop, open_timeout_s=self.times.open_s)
+            self._connection = await self.transport.connect(self.url, on_frame=on_frame, on_closed=on_closed, open_timeout_s=self.times.open_s)
         except VenueUnavailable as error:
             self.on_down(str(error))
             return
         self._heard_s = self._time()
         self._sign_in()
-        while not self._ended.is_set():
+        while not ended.is_set():
             try:
-                await asyncio.wait_for(self._ended.wait(), self.times.ping_s)
+                await asyncio.wait_for(ended.wait(), self.times.ping_s)
             except TimeoutError:
                 if self._time() - self._heard_s > self.times.silence_s:
                     self.drop(f"nothing heard for {self.times.silence_s:g} s")
