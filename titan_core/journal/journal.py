@@ -1,12 +1,10 @@
 """The journal on disk: entries get a number at once and come to disk in groups behind the loop's back."""
 
 import asyncio
-import heapq
 import secrets
 import threading
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -25,6 +23,7 @@ from titan_core.journal.recovery import Recovery, recover, tidy
 from titan_core.journal.segments import OpenSegment
 from titan_core.journal.serve import Order
 from titan_core.journal.snapshots import RawSnapshot, write_snapshot
+from titan_core.journal.waiters import Waiters, wait_for
 from titan_core.journal.writer import Limits, Report
 
 E = TypeVar("E")
@@ -63,8 +62,7 @@ class FileJournal(Generic[E]):
         self._on_status = on_status
         self._last_seq = link.report.durable_seq
         self._taken_bytes = 0
-        self._waiters: list[tuple[int, int, OnDurable, OnFailed | None]] = []
-        self._order = count()
+        self._waiters = Waiters(self._deliver_soon)
         self._told = JournalStatus.OK
         self._snapshot_seq = snapshot_seq
         self._snapshot_pending = False
@@ -113,7 +111,7 @@ class FileJournal(Generic[E]):
         loop = self._need_loop()
         if seq > self._last_seq:
             raise ValueError(f"entry {seq} was never appended; the last one is {self._last_seq}")
-        heapq.heappush(self._waiters, (seq, next(self._order), fn, failed))
+        self._waiters.add(seq, fn, failed)
         if self._link.report.durable_seq >= seq or self._link.report.stuck:
             loop.call_soon(self._deliver)
         else:
@@ -121,18 +119,7 @@ class FileJournal(Generic[E]):
 
     async def durable(self, seq: int) -> None:
         """Return once all entries up to `seq` are on disk; see `port.Journal.durable`."""
-        done: asyncio.Future[None] = self._need_loop().create_future()
-
-        def succeed() -> None:
-            if not done.done():
-                done.set_result(None)
-
-        def fail(error: JournalError) -> None:
-            if not done.done():
-                done.set_exception(error)
-
-        self.when_durable(seq, succeed, fail)
-        await done
+        await wait_for(self.when_durable, seq)
 
     def sync(self, timeout_s: float = 10.0) -> None:
         """Wait, blocking, until all that was appended is on disk; see `port.Journal.sync`."""
@@ -225,25 +212,14 @@ class FileJournal(Generic[E]):
         report = self._link.report
         return JournalBroken(report.reason) if report.status is JournalStatus.BROKEN else JournalFull(report.reason)
 
+    def _deliver_soon(self) -> None:
+        self._need_loop().call_soon(self._deliver)
+
     def _deliver(self) -> None:
         """Call on the loop whoever waited for what has come to disk, or for what will not."""
         self._tell_status()
-        waiters = self._waiters
-        while waiters:
-            seq, _, fn, failed = waiters[0]
-            done = self._link.report.durable_seq >= seq
-            if not done and not self._link.report.stuck:
-                break
-            heapq.heappop(waiters)
-            try:
-                if done:
-                    fn()
-                elif failed is not None:
-                    failed(self._refusal())
-            except BaseException:
-                # the loop reports it; whoever else waits is called by the next turn
-                self._need_loop().call_soon(self._deliver)
-                raise
+        report = self._link.report
+        self._waiters.deliver(report.durable_seq, self._refusal if report.stuck else None)
 
     def _tell_status(self) -> None:
         status = self._link.report.status

@@ -1,9 +1,7 @@
 """The journal in memory, for simulations: the same promises, on the loop's own time, and a crash that loses what was not durable yet."""
 
 import asyncio
-import heapq
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,6 +11,7 @@ from titan_core.journal.codec import EntryCodec, Record, Snapshot
 from titan_core.journal.failures import JournalBroken, JournalError, JournalFull, JournalLocked
 from titan_core.journal.port import JournalStatus, OnDurable, OnFailed, OnStatus
 from titan_core.journal.recovery import Recovery
+from titan_core.journal.waiters import Waiters, wait_for
 
 E = TypeVar("E")
 
@@ -56,8 +55,7 @@ class MemoryJournal(Generic[E]):
         self._on_status = on_status
         self._snapshot_seq = disk.snapshots[-1][0] if disk.snapshots else 0
         self._waiting: list[tuple[int, bytes]] = []
-        self._waiters: list[tuple[int, int, OnDurable, OnFailed | None]] = []
-        self._order = count()
+        self._waiters = Waiters(self._deliver_soon)
         self._syncing: asyncio.TimerHandle | None = None
         self._status = JournalStatus.OK
 
@@ -88,24 +86,13 @@ class MemoryJournal(Generic[E]):
         """Call `fn` on the loop once all entries up to `seq` are durable, else `failed`; see `port.Journal.when_durable`."""
         if seq > self.last_seq:
             raise ValueError(f"entry {seq} was never appended; the last one is {self.last_seq}")
-        heapq.heappush(self._waiters, (seq, next(self._order), fn, failed))
+        self._waiters.add(seq, fn, failed)
         if seq <= self.durable_seq or self._status is not JournalStatus.OK:
             self._loop.call_soon(self._deliver)
 
     async def durable(self, seq: int) -> None:
         """Return once all entries up to `seq` are durable; see `port.Journal.durable`."""
-        done: asyncio.Future[None] = self._loop.create_future()
-
-        def succeed() -> None:
-            if not done.done():
-                done.set_result(None)
-
-        def fail(error: JournalError) -> None:
-            if not done.done():
-                done.set_exception(error)
-
-        self.when_durable(seq, succeed, fail)
-        await done
+        await wait_for(self.when_durable, seq)
 
     def sync(self, timeout_s: float = 10.0) -> None:
         """Make all that was appended durable at once."""
@@ -151,7 +138,7 @@ class MemoryJournal(Generic[E]):
             return 0
         self._disk.entries += self._waiting[:kept]
         lost = len(self._waiting[kept:])
-        self._waiters.clear()
+        self._waiters.forget()
         self._waiting.clear()
         self._end()
         return lost
@@ -187,21 +174,11 @@ class MemoryJournal(Generic[E]):
             if self._on_status is not None:
                 self._on_status(status, "there is room again" if status is JournalStatus.OK else str(self._failure()))
 
+    def _deliver_soon(self) -> None:
+        self._loop.call_soon(self._deliver)
+
     def _deliver(self) -> None:
-        while self._waiters:
-            seq, _, fn, failed = self._waiters[0]
-            done = seq <= self.durable_seq
-            if not done and self._status is JournalStatus.OK:
-                break
-            heapq.heappop(self._waiters)
-            try:
-                if done:
-                    fn()
-                elif failed is not None:
-                    failed(self._failure())
-            except BaseException:
-                self._loop.call_soon(self._deliver)
-                raise
+        self._waiters.deliver(self.durable_seq, None if self._status is JournalStatus.OK else self._failure)
 
     def _failure(self) -> JournalError:
         if self._status is JournalStatus.BROKEN:
