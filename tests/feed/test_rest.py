@@ -13,12 +13,13 @@ from tests.feed.boxes import Bench, on_box
 from titan_core.errors import VenueUnavailable
 from titan_core.feed.codecs.bybit_v5 import LINEAR
 from titan_core.feed.codecs.bybit_v5 import SPOT as BYBIT_SPOT
+from titan_core.feed.hosts import HostPolicy, HostRefused
 from titan_core.feed.rest.aiohttp_fetch import AiohttpFetch
 from titan_core.feed.rest.binance import BinanceRest
 from titan_core.feed.rest.bybit import BybitRest
 from titan_core.feed.rest.mexc import MexcRest
 from titan_core.feed.rest.port import Fetch, Kline, Print
-from titan_core.feed.venues import PUBLIC, Endpoint, box_endpoints, check_hosts
+from titan_core.feed.venues import PUBLIC, box_endpoints
 from titan_core.model.units import MIN, MS, S
 from titan_core.tape.catalog import known_instrument
 
@@ -158,17 +159,14 @@ def test_fetching_over_aiohttp_gives_status_and_body_or_says_why_not() -> None:
 
 
 # -- hosts --------------------------------------------------------------------------------------------------------------------
-def test_only_the_venues_own_hosts_may_be_spoken_to() -> None:
-    check_hosts(PUBLIC)
-    box = box_endpoints("http://127.0.0.1:8899")
-    check_hosts(box, loopback=True)
-    for bad in (
-        box,
-        {LINEAR: Endpoint("wss://stream.bybit.com.evil.example/v5", "https://api.bybit.com")},
-        {LINEAR: Endpoint("ws://stream.bybit.com/v5/public/linear", "https://api.bybit.com")},
-        {LINEAR: Endpoint("wss://stream.bybit.com/v5/public/linear", "https://user@evil.example")},
-    ):
-        with pytest.raises(Exception, match="is not where"):
-            check_hosts(bad)
-    with pytest.raises(Exception, match="this machine"):
-        check_hosts({LINEAR: Endpoint("wss://elsewhere.example", "https://api.bybit.com")}, loopback=True)
+def test_the_venues_are_where_titan_may_go_and_the_box_only_where_it_is_asked_for() -> None:
+    live, box = HostPolicy.of(PUBLIC), HostPolicy.of([], simulator=True)
+    for endpoint in PUBLIC.values():
+        live.check(endpoint.websocket_url)
+        live.check(endpoint.rest_url)
+        with pytest.raises(HostRefused):
+            box.check(endpoint.rest_url)
+    for endpoint in box_endpoints("http://127.0.0.1:8899").values():
+        box.check(endpoint.websocket_url)
+        with pytest.raises(HostRefused):
+            live.check(endpoint.rest_url)

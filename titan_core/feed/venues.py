@@ -1,11 +1,9 @@
-"""Where the venues are, and which hosts may be spoken to at all."""
+"""Where the venues are and who speaks their words; which hosts may be spoken to at all says `hosts.py`."""
 
 from collections.abc import Callable, Mapping
-from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from titan_core.errors import UsageError
 from titan_core.feed.codecs.binance_spot import VENUE as BINANCE
 from titan_core.feed.codecs.binance_spot import BinanceSpot
 from titan_core.feed.codecs.bybit_v5 import LINEAR, SPOT, BybitV5
@@ -17,8 +15,6 @@ from titan_core.feed.rest.bybit import BybitRest
 from titan_core.feed.rest.mexc import MexcRest
 from titan_core.feed.rest.port import Fetch, VenueRest
 from titan_core.model.ids import VenueId
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @frozen
@@ -50,18 +46,6 @@ def box_endpoints(url: str) -> dict[VenueId, Endpoint]:
     """Return the endpoints of a venue in a box that listens at `url`, such as `http://127.0.0.1:8899`."""
     socket = "ws" + url.removeprefix("http")
     return {venue: Endpoint(f"{socket}/{name}{path}", f"{url}/{name}") for venue, (name, path) in _BOX_PATHS.items()}
-
-
-def check_hosts(endpoints: Mapping[VenueId, Endpoint], loopback: bool = False) -> None:
-    """Raise UsageError unless every endpoint is the venue's own public one, encrypted, or, where `loopback` allows it, on this machine."""
-    for venue, endpoint in endpoints.items():
-        for url, own in ((endpoint.websocket_url, PUBLIC[venue].websocket_url), (endpoint.rest_url, PUBLIC[venue].rest_url)):
-            found, wanted = urlsplit(url), urlsplit(own)
-            if loopback and found.hostname in LOOPBACK:
-                continue
-            if (found.scheme, found.hostname) != (wanted.scheme, wanted.hostname):
-                there = " or an address of this machine" if loopback else ""
-                raise UsageError(f"{url} is not where {venue} is; allowed is {wanted.scheme}://{wanted.hostname}{there}")
 
 
 def rests(endpoints: Mapping[VenueId, Endpoint], fetch: Fetch) -> dict[VenueId, VenueRest]:

@@ -1,1 +1,1 @@
-"""What nobody may see and where nothing may go: keys at rest, secrets in memory and in text, hosts that may be talked to."""
+"""What nobody may see: keys at rest, secrets in memory, in text and in child processes."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titan_core.execution.secrets.hosts import VENUE_HOSTS, HostPolicy, HostRefused, guarded_connect, guarded_connector
+from titan_core.feed.hosts import VENUE_HOSTS, HostPolicy, HostRefused, guarded_connect, guarded_connector
 
 LIVE = HostPolicy.of(["bybit-linear", "bybit-spot", "mexc-contract", "binance-spot"])
 BOX = HostPolicy.of([], simulator=True)
