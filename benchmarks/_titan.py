@@ -15,8 +15,9 @@ from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent
 from titan_core.engine.open_governor import OpenGovernor
+from titan_core.engine.prepared import Prepared
 from titan_core.engine.reference import stream_events
-from titan_core.engine.replay import Prepared, Replay
+from titan_core.engine.replay import Replay
 from titan_core.model.enums import InstrumentKind, StreamKind
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument

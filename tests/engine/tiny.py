@@ -125,7 +125,8 @@ def make_engine(form: str, tape: Tape, governor: Any, *, slots: int = 1, cash: i
     if form == "per-event":
         return PerEvent(Layout.of(tape), governor, cash=cash, slots=slots, segment_rows=64, **kwargs)
     from titan_core.engine.levels import LevelBook
-    from titan_core.engine.replay import Prepared, Replay
+    from titan_core.engine.prepared import Prepared
+    from titan_core.engine.replay import Replay
 
     prepared = Prepared(tape)
     book = LevelBook(prepared.descriptors, capacity=2, alive_bits=2)

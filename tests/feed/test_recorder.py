@@ -20,8 +20,9 @@ from titan_core.cli.main import main as titan
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent
 from titan_core.engine.open_governor import OpenGovernor
+from titan_core.engine.prepared import Prepared
 from titan_core.engine.reference import Reference, stream_events
-from titan_core.engine.replay import Prepared, Replay
+from titan_core.engine.replay import Replay
 from titan_core.errors import TapeError
 from titan_core.feed.recorder import Recorder, make_tape
 from titan_core.feed.spool import MAGIC, NAME, SpoolReader, SpoolWriter

@@ -21,7 +21,8 @@ def make_engine(
     """Make an engine over a tape. `say` is told when another form than the one asked for had to be taken."""
     if form is Form.REPLAY:
         try:
-            from titan_core.engine.replay import Prepared, Replay
+            from titan_core.engine.prepared import Prepared
+            from titan_core.engine.replay import Replay
         except ImportError as error:
             say(f"numba cannot be imported ({error}); the reference engine runs instead: the results are the same, but it takes far longer")
         else:

@@ -21,7 +21,8 @@ def warmup() -> float:
     """Run a small market through every kernel of the replay form; return the seconds it took. Does nothing where numba is absent."""
     try:
         from titan_core.engine.open_governor import OpenGovernor
-        from titan_core.engine.replay import Prepared, Replay
+        from titan_core.engine.prepared import Prepared
+        from titan_core.engine.replay import Replay
     except ImportError:
         return 0.0
     started = time.perf_counter()
