@@ -7,123 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.engine.governed import NOON, WIDE, Checked, Hold, phase, play, price_tape, steps, three
 from titan_core.brain.limits import BrainLimits
-from titan_core.engine.governor import BrainGovernor
-from titan_core.engine.phases import PhaseBinding
-from titan_core.engine.reference import Reference
-from titan_core.model.enums import InstrumentKind, StreamKind
-from titan_core.model.ids import PhaseId, VenueId
-from titan_core.model.instrument import Instrument
-from titan_core.model.order import Refused
-from titan_core.model.phase import CapitalBand, LossLevels, PhaseDeclaration
+from titan_core.model.phase import LossLevels
 from titan_core.model.units import MONEY_PER_USDT, D, S
 from titan_core.ports import Strategy
-from titan_core.tape.tape import build_tape
 
 replay = pytest.importorskip("titan_core.engine.replay", reason="numba is not installed")
-
-PERP = Instrument(
-    venue=VenueId("bybit-linear"),
-    symbol="BTCUSDT",
-    kind=InstrumentKind.PERP,
-    base="BTC",
-    tick_size=Decimal("0.1"),
-    lot_size=Decimal("0.001"),
-    maker_fee_ppm=0,
-    taker_fee_ppm=0,
-    min_notional=Decimal("0.1"),
-)
-NOON = 19_700 * D + D // 2
-WIDE = LossLevels(4_000, 5_000, 6_000)
-
-
-def price_tape(prices, step_s=60, start=NOON):
-    """One quote and one trade each step; the trade follows its quote by one millisecond."""
-    price = np.asarray(prices, dtype=np.int32)
-    ts = np.arange(len(price), dtype=np.int64) * step_s * S + start
-    many = np.full(len(price), 10_000_000, np.int32)
-    quotes = {"ts": ts, "bid": price, "ask": price + 1, "bid_lots": many, "ask_lots": many}
-    trades = {"ts": ts + 1_000_000, "price": price, "signed_lots": np.full(len(price), 1, np.int32)}
-    return build_tape((PERP,), {(PERP.id, StreamKind.QUOTE): quotes, (PERP.id, StreamKind.TRADE): trades})
-
-
-class Hold(Strategy):
-    """Buys `notional_share` of phase equity at once, with a distant stop, and again whenever it is flat."""
-
-    share = 0.5
-    stop_bps = 800
-
-    def on_start(self, market):
-        market.after(90 * S, self._enter)
-
-    def _enter(self, market, timer):
-        price = market.perp.last()
-        if price is None:
-            return
-        lots = int(market.budget().equity * self.share) // (price * PERP.money_per_tick_lot)
-        result = market.enter(market.perp, lots, stop=price - price * self.stop_bps // 10_000)
-        if isinstance(result, Refused):
-            market.note(result.message)
-
-
-def phase(name, lower, upper, *, strategy=Hold, adopt=lambda offer: True, losses=WIDE, leverage=(1, 10), max_position_bps=10_000, drain_s=900):
-    declaration = PhaseDeclaration(
-        id=PhaseId(name),
-        title=name,
-        summary="",
-        band=CapitalBand.usdt(lower, upper),
-        leverage=leverage,
-        max_position_bps=max_position_bps,
-        daily_loss=losses,
-        drain_s=drain_s,
-    )
-    return PhaseBinding(declaration=declaration, create=lambda: [strategy()], adopt=adopt)
-
-
-def three(**kwargs):
-    return [phase("small", 200, 5_000, **kwargs), phase("middle", 2_500, 50_000, **kwargs), phase("large", 50_000, None, **kwargs)]
-
-
-class Checked(BrainGovernor):
-    """Checks what must hold at every look at the account."""
-
-    def settle(self):
-        super().settle()
-        self.check()
-
-    def check(self):
-        engine = self.engine
-        for k, lots in enumerate(engine.account.lots):
-            filled = sum(f.signed_lots for f in engine.record.fills if f.instrument == engine.layout.instruments[k].id)
-            assert lots == filled, "positions are the sum of the fills"
-            if lots and not self.machine.configuration.is_in("emergency"):
-                protection = engine.venue.protection.get(k)
-                assert protection is not None and protection.stop is not None, "every position has a stop"
-                assert protection.condition is not None and protection.condition.alive
-        total2 = 2 * engine.account.cash - sum(engine.account.flow2)
-        assert total2 == 2 * self.cash, "the phases' results add up to the account's"
-
-
-def run(tape, bindings, usdt, limits=None, form="replay", latency_ns=5_000_000):
-    governor = Checked(bindings, limits or BrainLimits())
-    governor.cash = int(usdt * MONEY_PER_USDT)
-    if form == "replay":
-        engine = replay.Replay(replay.Prepared(tape), governor, cash=governor.cash, slots=governor.slots, latency_ns=latency_ns)
-    else:
-        engine = Reference(tape, governor, cash=governor.cash, slots=governor.slots, latency_ns=latency_ns)
-    engine.run()
-    return engine, governor
-
-
-def both(tape, make_bindings, usdt, **kwargs):
-    fast, governor = run(tape, make_bindings(), usdt, **kwargs)
-    slow, _ = run(tape, make_bindings(), usdt, form="reference", **kwargs)
-    assert fast.record.entries == slow.record.entries
-    return fast, governor
-
-
-def steps(engine):
-    return [(e[2], e[4].rpartition(".")[2]) for e in engine.record.entries if e[0] == "chart"]
 
 
 def phase_steps(engine):
@@ -147,7 +37,7 @@ def phase_steps(engine):
     ],
 )
 def test_first_boot_takes_the_bands_to_the_cent(usdt, active):
-    engine, governor = both(price_tape([600_000] * 5), three, Decimal(usdt))
+    engine, governor = play(price_tape([600_000] * 5), three, Decimal(usdt))
     states = governor.machine.configuration.phases
     assert [name for name, state in states.items() if state == "active"] == active
     shared = sum(governor.phase_equity2(book) for book in governor.books if states[book.id] == "active")
@@ -170,7 +60,7 @@ def test_equity_swinging_around_a_threshold_makes_at_most_one_transition(thresho
 
     start = threshold * (1 + offset)
     swing = 600_000 * (1 + amplitude * np.sin(np.arange(600) * 2 * np.pi / period))
-    engine, _ = both(price_tape(swing), lambda: three(strategy=Once), Decimal(round(start, 2)))
+    engine, _ = play(price_tape(swing), lambda: three(strategy=Once), Decimal(round(start, 2)))
     assert len(phase_steps(engine)) <= 1
     equities = [engine.account.cash / MONEY_PER_USDT]
     assert equities
@@ -182,7 +72,7 @@ def test_a_phase_is_entered_after_equity_has_stayed_in_its_band_for_the_dwell():
         stop_bps = 3_000
 
     prices = [600_000] * 5 + [630_000] * 40  # 2,480 USDT × 0.95 × 5 % of gain: 2,598, above 1.02 × 2,500
-    engine, governor = both(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
+    engine, governor = play(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
     entered = [e for e in engine.record.entries if e[0] == "chart" and e[2] == "middle.activate"]
     assert len(entered) == 1
     assert entered[0][1] - (NOON + 5 * 60 * S) == 900 * S
@@ -195,7 +85,7 @@ def test_equity_that_falls_out_before_the_dwell_is_over_does_not_enter():
         stop_bps = 3_000
 
     prices = [600_000] * 5 + ([630_000] * 14 + [600_000]) * 6
-    engine, governor = both(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
+    engine, governor = play(price_tape(prices), lambda: three(strategy=All), Decimal(2_480))
     assert governor.machine.configuration.phases["middle"] == "dormant"
 
 
@@ -210,7 +100,7 @@ def outgrow(adopt):
 
 def test_an_outgrown_phase_hands_its_position_over_with_its_stop():
     prices = [600_000] * 5 + [640_000] * 30 + [780_000] * 60
-    engine, governor = both(price_tape(prices), outgrow(lambda offer: True), Decimal(2_400))
+    engine, governor = play(price_tape(prices), outgrow(lambda offer: True), Decimal(2_400))
     assert ("small.drain", "draining") in steps(engine) and ("small.drained", "dormant") in steps(engine)
     assert engine.account.lots[0] > 0, "handed over, not closed"
     assert engine.account.owner[0] == 1
@@ -221,7 +111,7 @@ def test_an_outgrown_phase_hands_its_position_over_with_its_stop():
 
 def test_a_declined_position_stays_with_its_stop_and_is_flattened_when_the_drain_is_over():
     prices = [600_000] * 5 + [640_000] * 30 + [780_000] * 60
-    engine, governor = both(price_tape(prices), outgrow(lambda offer: False), Decimal(2_400))
+    engine, governor = play(price_tape(prices), outgrow(lambda offer: False), Decimal(2_400))
     drained = next(e[1] for e in engine.record.entries if e[0] == "chart" and e[2] == "small.drain")
     closed = engine.record.fills[-1]
     assert closed.tag == "flatten" and closed.ts_ns == drained + 900 * S + 5_000_000
@@ -236,7 +126,7 @@ def test_a_position_beyond_the_takers_limits_is_reduced_before_it_is_handed_over
         small, _ = bindings()
         return [small, phase("middle", 2_500, 50_000, strategy=Strategy, max_position_bps=100)]
 
-    engine, governor = both(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), tight, Decimal(2_400))
+    engine, governor = play(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), tight, Decimal(2_400))
     assert [fill.tag for fill in engine.record.fills] == ["", "hand-over"]
     assert engine.account.owner[0] == 1
     # 1 % of phase equity at ten times: 6 lots of 78 USDT of some 5,250
@@ -265,7 +155,7 @@ def test_positions_are_conserved_and_stay_protected_on_any_path(seed, usdt, shar
 
     Random.share = share
     losses = LossLevels() if seed % 2 else WIDE
-    engine, governor = both(
+    engine, governor = play(
         price_tape(prices),
         lambda: three(strategy=Random, adopt=lambda offer: adopts, losses=losses, drain_s=drain_s),
         Decimal(usdt),
@@ -284,7 +174,7 @@ class Leveraged(Hold):
 
 def test_a_crash_through_the_stop_ends_flat_and_locked():
     prices = [600_000] * 10 + [570_000] * 20  # −5 % at five times equity: −25 %
-    engine, governor = both(price_tape(prices), lambda: three(strategy=Leveraged), Decimal(1_000))
+    engine, governor = play(price_tape(prices), lambda: three(strategy=Leveraged), Decimal(1_000))
     assert governor.machine.configuration.mode == "emergency.locked"
     assert engine.account.lots == [0] and not governor.closing.entries(None)
     assert not governor.machine.gate_open
@@ -299,7 +189,7 @@ def test_an_emergency_with_an_open_position_closes_it_before_it_locks():
         stop_bps = 1_600
 
     prices = list(np.linspace(600_000, 560_000, 60)) + [560_000] * 10
-    engine, governor = both(price_tape(prices), lambda: three(strategy=Loose), Decimal(1_000))
+    engine, governor = play(price_tape(prices), lambda: three(strategy=Loose), Decimal(1_000))
     assert governor.machine.configuration.mode == "emergency.locked"
     assert engine.record.fills[-1].tag == "flatten"
     assert engine.account.lots == [0]
@@ -314,14 +204,14 @@ def test_daily_losses_reduce_halt_and_escalate_in_turn():
 
     prices = np.r_[np.full(10, 600_000), np.linspace(600_000, 560_000, 80)]
     losses = LossLevels(300, 500, 600)
-    engine, governor = both(price_tape(prices), lambda: [phase("only", 200, None, strategy=Small, losses=losses)], Decimal(1_000))
+    engine, governor = play(price_tape(prices), lambda: [phase("only", 200, None, strategy=Small, losses=losses)], Decimal(1_000))
     # its stop would lose more than L2 allows: refused, so nothing happened
     assert not engine.record.fills
 
     class Stopped(Small):
         stop_bps = 480
 
-    engine, governor = both(price_tape(prices), lambda: [phase("only", 200, None, strategy=Stopped, losses=losses)], Decimal(1_000))
+    engine, governor = play(price_tape(prices), lambda: [phase("only", 200, None, strategy=Stopped, losses=losses)], Decimal(1_000))
     assert ("only.reduce", "reduced") in steps(engine)
 
 
@@ -332,7 +222,7 @@ def test_a_new_day_clears_the_phases_levels():
 
     start = 19_700 * D + 23 * 3600 * S
     prices = [600_000] * 5 + [575_000] * 5 + [575_000] * 120
-    engine, governor = both(price_tape(prices, start=start), lambda: [phase("only", 200, None, strategy=Day, losses=LossLevels(300, 500, 600))], Decimal(1_000))
+    engine, governor = play(price_tape(prices, start=start), lambda: [phase("only", 200, None, strategy=Day, losses=LossLevels(300, 500, 600))], Decimal(1_000))
     assert ("only.reduce", "reduced") in steps(engine)
     assert ("only.recover", "active") in steps(engine)
     assert governor.machine.configuration.phases["only"] == "active"
@@ -351,7 +241,7 @@ def test_an_entry_in_flight_when_its_phase_is_flattened_is_closed_too():
 
     prices = [600_000] * 10 + [560_000] * 30
     losses = LossLevels(100, 5_000, 6_000)
-    engine, governor = both(
+    engine, governor = play(
         price_tape(prices),
         lambda: [phase("only", 200, None, strategy=Twice, losses=losses)],
         Decimal(1_000),
@@ -388,7 +278,7 @@ def test_a_second_entry_without_a_target_keeps_the_first_ones():
         def _second(self, market, timer):
             market.enter(market.perp, 3, stop=590_000)
 
-    engine, _ = both(price_tape([600_000] * 10 + [651_000] * 5), lambda: [phase("only", 200, None, strategy=Adds)], Decimal(1_000))
+    engine, _ = play(price_tape([600_000] * 10 + [651_000] * 5), lambda: [phase("only", 200, None, strategy=Adds)], Decimal(1_000))
     assert [fill.tag for fill in engine.record.fills] == ["", "", "target"]
     assert engine.account.lots == [0]
 
@@ -400,7 +290,7 @@ def test_a_hand_over_does_not_exceed_what_the_taker_may_lose():
 
     careful = LossLevels(100, 110, 120)
     make = lambda: [phase("small", 200, 5_000, strategy=All), phase("middle", 2_500, 50_000, strategy=Strategy, losses=careful)]  # noqa: E731
-    engine, governor = both(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), make, Decimal(2_400))
+    engine, governor = play(price_tape([600_000] * 5 + [640_000] * 30 + [780_000] * 60), make, Decimal(2_400))
     assert engine.account.owner[0] in (1, -1)
     if engine.account.lots[0]:
         assert governor.exposure.snapshot(governor.books[1]).risk_left >= 0

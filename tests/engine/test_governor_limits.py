@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from tests.engine.test_governor import NOON, PERP, WIDE, phase, price_tape
-from tests.engine.test_governor_hostile import ETH, SPOT, at, enter, fills, hedged, market_tape, notes, pair, plan, play, state
+from tests.engine.governed import ETH, NOON, PERP, SPOT, WIDE, U, at, enter, fills, hedged, market_tape, notes, pair, phase, plan, play, price_tape, state
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.layout import Layout
@@ -16,14 +15,12 @@ from titan_core.errors import TooLarge
 from titan_core.hookspecs import Handover
 from titan_core.model.enums import StreamKind
 from titan_core.model.phase import LossLevels
-from titan_core.model.units import MONEY_PER_USDT, S
+from titan_core.model.units import S
 from titan_core.ports import Strategy
 from titan_core.tape.columns import SPECS
 from titan_core.tape.tape import build_tape
 
 replay = pytest.importorskip("titan_core.engine.replay", reason="numba is not installed")
-
-U = MONEY_PER_USDT
 
 
 def raw_of(tape):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.engine.test_governor import WIDE, Checked, Hold, price_tape, three
+from tests.engine.governed import WIDE, Checked, Hold, price_tape, three
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent, play
