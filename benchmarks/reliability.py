@@ -187,11 +187,8 @@ def bar_15(orders: int, seed: int, over: str) -> Measured:
     chance = random.Random(seed)
 
     async def scene(rig: Rig) -> None:
-        client = rig.account.client
-        for i in range(orders):
-            if i % 50 == 0:
-                ticker = (await client._get("v5/market/tickers", {"category": "linear", "symbol": "BTCUSDT"}))["list"][0]
-                bid, ask = rig.perp.ticks(ticker["bid1Price"]), rig.perp.ticks(ticker["ask1Price"])
+        for _ in range(orders):
+            bid, ask = rig.touch
             side = 1 if rig.owner.position <= 0 else -1
             order = rig.submit(3 * side, Lane.EXIT, order_type=OrderType.LIMIT, limit=bid if side > 0 else ask)
             asyncio.get_running_loop().call_later(chance.random() * 3, rig.service.cancel, order.client_order_id, Lane.EXIT)

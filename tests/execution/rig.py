@@ -77,6 +77,13 @@ class Rig:
         return self.service.submit(self.approved(signed_lots, **terms), lane)
 
     @property
+    def touch(self) -> tuple[int, int]:
+        """Best bid and ask of the perpetual now, in ticks."""
+        account = self.box.exchanges["bybit"].account
+        bid, ask, *_ = account.depth.best(account.listings[PERP])
+        return bid, ask
+
+    @property
     def venue_position(self) -> int:
         held = self.box.exchanges["bybit"].account.positions.get(PERP)
         return held.lots if held else 0

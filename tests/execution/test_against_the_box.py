@@ -25,7 +25,7 @@ def agree(rig: Rig) -> None:
 @pytest.mark.parametrize("over_socket", [True, False])
 def test_an_order_is_filled_and_its_stop_rests_at_the_venue(over_socket):
     async def scene(rig):
-        price = rig.perp.ticks(str((await rig.account.client._get("v5/market/tickers", {"category": "linear", "symbol": "BTCUSDT"}))["list"][0]["lastPrice"]))
+        price, _ = rig.touch
         order = rig.submit(10, stop=price - 5_000)
         await rig.settled()
         assert order.status is OrderStatus.FILLED and order.filled_lots == 10

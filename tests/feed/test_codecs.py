@@ -15,24 +15,14 @@ from titan_core.feed.codecs.binance_spot import BinanceSpot
 from titan_core.feed.codecs.bybit_v5 import BybitV5
 from titan_core.feed.codecs.mexc_contract import MexcContract
 from titan_core.feed.port import Ack, Pong, Topic
-from titan_core.model.enums import InstrumentKind, StreamKind
+from titan_core.model.enums import StreamKind
 from titan_core.model.ids import VenueId
-from titan_core.model.instrument import Instrument
 from titan_core.model.units import MS
 from titan_core.tape.columns import SPECS
 from titan_core.tape.faults import FaultKind
 from titan_core.tape.importers.dispatch import Request, import_file
+from titan_core.testing.chaos import PERP, SPOT
 
-SPOT = Instrument(
-    venue=VenueId("binance-spot"),
-    symbol="BTCUSDT",
-    kind=InstrumentKind.SPOT,
-    base="BTC",
-    tick_size=Decimal("0.01"),
-    lot_size=Decimal("0.00001"),
-    max_leverage=1,
-)
-PERP = Instrument(venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size=Decimal("0.1"), lot_size=Decimal("0.001"))
 MEXC = evolve(PERP, venue=VenueId("mexc-contract"), lot_size=Decimal("0.0001"))
 
 
@@ -117,14 +107,14 @@ def test_the_bybit_book_gives_the_rows_that_the_importer_makes(market_data: Path
     assert codec.readable("orderbook.500.XRPUSDT") and not sink.gaps
 
 
-def test_the_bybit_tickers_give_the_open_interest_that_the_importer_makes(market_data: Path) -> None:
+def test_the_bybit_tickers_give_the_marks_and_open_interest_that_the_importer_makes(market_data: Path) -> None:
     path = market_data / "raw_ws/bybit_v5_linear_BTCUSDT_tickers_testnet_part1.jsonl"
     result = import_file(path, Request(market="linear"), {})  # type: ignore[arg-type]
     codec, sink = codec_of(BybitV5, result.instrument, {StreamKind.MARK, StreamKind.OPEN_INTEREST, StreamKind.FUNDING}, "tickers.BTCUSDT")
     for frame in path.read_bytes().splitlines():
         codec.feed(frame)
-    assert sink.of(StreamKind.OPEN_INTEREST) and sink.of(StreamKind.MARK)
-    assert plain(sink.of(StreamKind.MARK))[-1] == columns(result, StreamKind.MARK)[-1]
+    for kind in (StreamKind.MARK, StreamKind.OPEN_INTEREST):
+        assert plain(sink.of(kind)) == columns(result, kind)
 
 
 def test_the_protocol_from_before_v5_is_refused_by_name(market_data: Path) -> None:

@@ -1,14 +1,12 @@
 """Small markets with every price chosen, and boxes on them."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from titan_core.model.enums import InstrumentKind, Side, StreamKind
-from titan_core.model.ids import InstrumentId, VenueId
-from titan_core.model.instrument import Instrument
+from titan_core.model.enums import Side, StreamKind
+from titan_core.model.ids import InstrumentId
 from titan_core.model.units import MS, D, S
 from titan_core.simulator.box import Box
 from titan_core.simulator.chunks import Streams, Supply
@@ -16,24 +14,13 @@ from titan_core.simulator.exchange import Exchange
 from titan_core.simulator.listings import Role
 from titan_core.simulator.orders import Kind, NewOrder, Order
 from titan_core.tape.columns import SPECS
+from titan_core.testing.chaos import PERP as PERP_SOURCE
+from titan_core.testing.chaos import SPOT as SPOT_SOURCE
 
 PERP = InstrumentId("BTCUSDT.bybit-linear")
 SPOT = InstrumentId("BTCUSDT.bybit-spot")
 MEXC = InstrumentId("BTCUSDT.mexc-contract")
 START = 19_723 * D
-
-SPOT_SOURCE = Instrument(
-    venue=VenueId("binance-spot"),
-    symbol="BTCUSDT",
-    kind=InstrumentKind.SPOT,
-    base="BTC",
-    tick_size=Decimal("0.01"),
-    lot_size=Decimal("0.00001"),
-    max_leverage=1,
-)
-PERP_SOURCE = Instrument(
-    venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size=Decimal("0.1"), lot_size=Decimal("0.001")
-)
 
 
 def columns(kind: StreamKind, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
