@@ -11,7 +11,7 @@ from attrs import frozen
 
 from titan_core.app import run_documents
 from titan_core.app.compose import compose_replay
-from titan_core.app.results import Results, collect, summary
+from titan_core.app.results import Results, book, collect, summary
 from titan_core.app.watchdog import Watchdog
 from titan_core.config.load import Config
 from titan_core.engine.core import Engine, span
@@ -54,7 +54,8 @@ def run_replay(
     started = time.perf_counter()
     with redirect_stdout(sys.stderr), Watchdog(composition.engine, config.replay.callback_timeout_s):
         composition.engine.run(request.start_ns, request.end_ns)
-    return collect(composition, request.equity, start, end, time.perf_counter() - started)
+    wall_s = time.perf_counter() - started
+    return collect(composition, book(composition, request.equity), request.equity, start, end, wall_s)
 
 
 def save_run(path: Path, results: Results, config: Config, *, source: Mapping[str, Any], packages: Sequence[str], arguments: Mapping[str, Any]) -> None:

@@ -34,10 +34,18 @@ class Results:
         return self.composition.tape.ticks
 
 
-def collect(composition: Composition, equity_start: Money, start_ns: int, end_ns: int, wall_s: float) -> Results:
-    """Book everything that the run recorded and compute its figures over [start, end]."""
-    engine, tape = composition.engine, composition.tape
-    ledger = Ledger(tape.instruments, equity_start)
+@frozen(eq=False)
+class Booked:
+    """The ledger of a run, and the charges that belong to no execution as (time, fee)."""
+
+    ledger: Ledger
+    charges: list[tuple[int, int]]
+
+
+def book(composition: Composition, equity_start: Money) -> Booked:
+    """Book everything that the run recorded."""
+    engine = composition.engine
+    ledger = Ledger(composition.tape.instruments, equity_start)
     charges = []
     for booking in engine.record.bookings:
         if isinstance(booking, Fill):
@@ -50,6 +58,12 @@ def collect(composition: Composition, equity_start: Money, start_ns: int, end_ns
         else:
             assert isinstance(booking, Transfer)
             ledger.transfer(booking.instrument, booking.giver, booking.taker, booking.mark2 // 2, ts_ns=booking.ts_ns, half_tick=bool(booking.mark2 % 2))
+    return Booked(ledger, charges)
+
+
+def collect(composition: Composition, booked: Booked, equity_start: Money, start_ns: int, end_ns: int, wall_s: float) -> Results:
+    """Compute the figures of a booked run over [start, end]."""
+    engine, tape, ledger, charges = composition.engine, composition.tape, booked.ledger, booked.charges
     step = max(MIN, (end_ns - start_ns) // SAMPLES // MIN * MIN)
     curve = equity_curve(tape, engine.record.fills, engine.record.funding, equity_start, step, charges=charges, begin_ns=start_ns, end_ns=end_ns)
     open_since = [(phase, book.trip.first.ts_ns) for (phase, _), book in ledger.books.items() if book.trip is not None]
