@@ -61,11 +61,18 @@ class Relay:
 class Rig:
     """The box, the account, the service and its owner."""
 
-    def __init__(self, box: Box, account: BybitAccount, service: ExecutionService, owner: Owner) -> None:
-        self.box, self.account, self.service, self.owner = box, account, service, owner
+    def __init__(self, box: Box, account: BybitAccount, service: ExecutionService, owner: Owner, relay: Relay) -> None:
+        self.box, self.account, self.service, self.owner, self.relay = box, account, service, owner, relay
         self.perp: Instrument = box.exchanges["bybit"].account.listings[PERP].instrument
         self.serial = 0
         self.journalled: list[ClientOrderId] = []
+
+    def restart(self) -> ExecutionService:
+        """Put a new service that knows nothing in the place of the old one, as after a crash; the owner is new as well."""
+        self.owner = Owner()
+        self.service = ExecutionService(self.account.client, self.owner, lambda approved, send, failed: send())
+        self.relay.to = self.service
+        return self.service
 
     def approved(self, signed_lots: int, **terms: Any) -> Approved:
         self.serial += 1
@@ -159,7 +166,7 @@ def run(
             loop.call_soon(send)
 
         relay.to = service = ExecutionService(account.client, owner, write_ahead)
-        rig = Rig(box, account, service, owner)
+        rig = Rig(box, account, service, owner, relay)
         kept.append(rig)
         running = loop.create_task(account.run())
         while not service.is_streaming or (over_socket and not account.client.entry.is_open):
@@ -170,6 +177,7 @@ def run(
             await scene(rig)
         finally:
             running.cancel()
+            await rig.service.close()
             await service.close()
             await asyncio.gather(running, return_exceptions=True)
             await exchange.close()

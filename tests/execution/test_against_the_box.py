@@ -158,6 +158,30 @@ def test_a_code_that_nobody_knows_is_looked_up(carried_out):
     assert rig.venue_position == 10, "it was there, or it was sent again"
 
 
+def test_a_new_process_learns_what_became_of_the_orders_of_the_old_one():
+    """One was filled, one rests, one was journalled and never sent: none is sent again."""
+
+    async def scene(rig):
+        filled, unsent = rig.approved(5), rig.approved(6)
+        resting = rig.approved(7, order_type=OrderType.LIMIT, limit=580_000)
+        rig.service.submit(filled, Lane.ENTRY)
+        rig.service.submit(resting, Lane.ENTRY)
+        await asyncio.sleep(1)
+        await rig.service.close()
+        again = rig.restart()
+        for each in (filled, unsent, resting):
+            again.adopt(each, Lane.ENTRY)
+        again.refresh()
+        await asyncio.sleep(10)
+        ends = rig.owner.ended
+        assert ends[filled.intent.client_order_id] == "filled 5" and ends[unsent.intent.client_order_id] == "rejected 0"
+        assert again.tracker.orders[resting.intent.client_order_id].status is OrderStatus.OPEN
+
+    rig = run(scene)
+    agree(rig)
+    assert sorted(set(rig.venue_links)) == ["p.s.1.1", "p.s.1.3"] and rig.venue_position == 5
+
+
 def test_before_trading_mode_leverage_and_rules_are_checked():
     async def scene(rig):
         await rig.account.client.prepare({rig.perp.id: 7})

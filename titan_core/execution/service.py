@@ -70,6 +70,7 @@ class _Sent:
     absences: int = 0
     last_absence_s: float = 0.0
     sent_s: float = 0.0
+    withdrawn: bool = False
     resolving: bool = False
     sends: int = 0
 
@@ -115,7 +116,7 @@ class ExecutionService:
         sent, order = self._sent.get(client_order_id), self.tracker.orders.get(client_order_id)
         if sent is None or order is None or order.is_done:
             return
-        sent.wanted_until_s = float("-inf")
+        sent.wanted_until_s, sent.withdrawn = float("-inf"), True
         if not sent.sends:
             self._fail(client_order_id, "withdrawn before it was sent")
             return
@@ -194,7 +195,7 @@ class ExecutionService:
         if answer.outcome in REFUSED_UNSEEN:
             self._later(self.patience.unseen_retry_s, lambda: self.cancel(ident, lane))
             return
-        self._later(self.patience.first_look_s, lambda: self._resolve(ident, cancel_again=answer.outcome is Outcome.UNKNOWN))
+        self._later(self.patience.first_look_s, lambda: self._resolve(ident))
 
     def _fail(self, ident: ClientOrderId, reason: str) -> None:
         order = self.tracker.fail(ident, reason)
@@ -206,13 +207,13 @@ class ExecutionService:
             self.owner.on_trouble(answer.outcome, f"({answer.code}) {answer.message}")
 
     # -- what became of it --------------------------------------------------------------------------------------------
-    def _resolve(self, ident: ClientOrderId, *, cancel_again: bool = False) -> None:
+    def _resolve(self, ident: ClientOrderId) -> None:
         sent = self._sent.get(ident)
         if sent is not None and not sent.resolving:
             sent.resolving = True
-            self._tasks.start(self._ask_until_known(ident, sent, cancel_again))
+            self._tasks.start(self._ask_until_known(ident, sent))
 
-    async def _ask_until_known(self, ident: ClientOrderId, sent: _Sent, cancel_again: bool) -> None:
+    async def _ask_until_known(self, ident: ClientOrderId, sent: _Sent) -> None:
         wait_s = self.patience.first_look_s
         try:
             while True:
@@ -225,7 +226,7 @@ class ExecutionService:
                     report = None
                 else:
                     if report is not None:
-                        self._heard(report, cancel_again, sent)
+                        self._heard(report, sent)
                         return
                     if self._is_absent(sent):
                         break
@@ -239,14 +240,14 @@ class ExecutionService:
         else:
             self._fail(ident, "the venue has never had it")
 
-    def _heard(self, report: OrderReport, cancel_again: bool, sent: _Sent) -> None:
+    def _heard(self, report: OrderReport, sent: _Sent) -> None:
         self.on_report(report)
         order = self.tracker.orders.get(report.client_order_id)
         if order is None or order.is_done:
             return
         if order.is_incomplete:
             self.refresh()
-        elif cancel_again or sent.wanted_until_s == float("-inf"):
+        elif sent.withdrawn:
             self._later(self.patience.unseen_retry_s, lambda: self.cancel(report.client_order_id, sent.lane))
 
     def _is_absent(self, sent: _Sent) -> bool:

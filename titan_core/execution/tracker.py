@@ -56,14 +56,6 @@ class OrderTracker:
         order = self.orders[client_order_id] = TrackedOrder(client_order_id, signed_lots)
         return order
 
-    def has_seen(self, execution_id: str) -> bool:
-        """Whether an execution has been taken in already."""
-        return execution_id in self._seen
-
-    def remember(self, execution_id: str) -> None:
-        """Count an execution as seen without following its order: it was booked before a restart, or is not ours."""
-        self._seen.add(execution_id)
-
     def take_report(self, report: OrderReport) -> TrackedOrder | None:
         """Take in what the venue says of an order. Returns the order where that has told anything new, None where it was stale or is not followed."""
         order = self.orders.get(report.client_order_id)
