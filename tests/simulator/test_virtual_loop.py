@@ -98,6 +98,23 @@ def test_the_world_lives_through_a_jump_and_may_end_it() -> None:
     assert run_virtual(main(), clock, world) == (3 * S, 13 * S)
 
 
+def test_a_timer_that_the_world_sets_during_a_jump_is_met_at_its_time() -> None:
+    clock, seen = VirtualClock(0), []
+
+    class Sender(Ticker):
+        def advance(self, to_ns: int, interrupted: Callable[[], int]) -> None:
+            while self.next_ns() <= to_ns:
+                self.clock.set(self.next_ns())
+                sent = self.clock.now_ns()
+                asyncio.get_running_loop().call_later(0.25, lambda sent=sent: seen.append(self.clock.now_ns() - sent))
+                if interrupted():
+                    return
+            self.clock.set(to_ns)
+
+    run_virtual(asyncio.sleep(10), clock, Sender(clock))
+    assert seen[:9] == pytest.approx([S // 4] * 9, abs=2)
+
+
 def test_a_real_clock_runs_at_its_speed() -> None:
     now = [0]
     clock = RealClock(100, 60.0, lambda: now[0])

@@ -1,12 +1,15 @@
 """An asyncio event loop whose time is virtual: when nothing is ready it jumps to the next timer, so hours of trading run in seconds.
 
 A *world* may be attached (the box): before the loop jumps over a span of time the world lives through it, event by event, and the jump ends early at
-the first event that wakes somebody. Work in threads takes no virtual time: the clock stands still until it is done.
+the first event that wakes somebody. Where an event only sets a timer, such as a frame that arrives after a latency, the jump ends there too, and the timer
+is met at its time. Work in threads takes no virtual time: the clock stands still until it is done.
 """
 
 import asyncio
+import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context
 from typing import Any, Protocol, TypeVar
 
 from titan_core.errors import TitanError
@@ -14,6 +17,8 @@ from titan_core.model.units import D, S
 from titan_core.simulator.clock import VirtualClock
 
 T = TypeVar("T")
+Selected = list[tuple[selectors.SelectorKey, int]]
+"""What a selector has found ready."""
 
 PATIENCE_NS = 2 * D
 """How much virtual time may pass without anybody being woken before the loop says that it is stuck."""
@@ -36,18 +41,45 @@ class LoopStuck(TitanError):
     """Everybody waits and nothing is going to happen; the program under test must be repaired."""
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """The event loop. Its `time()` is the clock's, counted from the loop's creation."""
+class WorldLoop(asyncio.SelectorEventLoop):
+    """An event loop whose `time()` is a clock's, counted from the loop's creation, and that lets a world live while it waits."""
 
     def __init__(self, clock: VirtualClock, world: World | None = None) -> None:
         self.clock, self.world = clock, world
         self._origin_ns = clock.now_ns()
-        self.threads = 0
-        super().__init__(_JumpingSelector(self))
+        self._nearest = math.inf
+        super().__init__(_AskingSelector(self))
 
     def time(self) -> float:
-        """Return virtual seconds since the loop was made."""
+        """Return seconds of the clock since the loop was made."""
         return (self.clock.now_ns() - self._origin_ns) / S
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]  # typeshed uses a TypeVarTuple
+        """Call at a time of the loop; where the world is living towards a later one it stops for this timer."""
+        self._nearest = min(self._nearest, when)
+        return super().call_at(when, callback, *args, context=context)
+
+    def wait(self, real: selectors.BaseSelector, timeout_s: float | None) -> Selected:
+        """Let time pass until something is ready or `timeout_s` is over (None: there is no timer), and return what the real selector has found."""
+        raise NotImplementedError
+
+    def live(self, to_ns: int, interrupted: Callable[[], bool] = bool) -> bool:
+        """Let the world live until a time; return whether it has woken somebody or somebody has set a timer for before that time."""
+        self._nearest, ready = math.inf, self._ready.__len__  # type: ignore[attr-defined]  # what CPython's loop has to run, since 3.4
+        if self.world is None:
+            self.clock.set(to_ns)
+            return False
+        end, had = (to_ns - self._origin_ns) / S, ready()
+        self.world.advance(to_ns, lambda: ready() > had or self._nearest < end or interrupted())
+        return bool(ready() > had or self._nearest < end)
+
+
+class VirtualLoop(WorldLoop):
+    """The event loop that jumps."""
+
+    def __init__(self, clock: VirtualClock, world: World | None = None) -> None:
+        self.threads = 0
+        super().__init__(clock, world)
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]  # typeshed uses a TypeVarTuple
         """Run in a thread; virtual time stands still meanwhile."""
@@ -67,24 +99,32 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             self.threads -= 1
 
+    def wait(self, real: selectors.BaseSelector, timeout_s: float | None) -> Selected:
+        """Ask the real selector without waiting, then let virtual time pass."""
+        if timeout_s is not None and timeout_s <= 0:
+            return real.select(0)
+        events = real.select(THREAD_WAIT_S if self.threads else 0)
+        if not events and not self.threads:
+            self.jump(timeout_s)
+        return events
+
     def jump(self, timeout_s: float | None) -> None:
         """Let time pass until something is ready or `timeout_s` is over (None: there is no timer). Raises LoopStuck where nothing can happen."""
         now = self.clock.now_ns()
-        target = now + PATIENCE_NS if timeout_s is None else now + max(1, -int(-timeout_s * S // 1))
-        if self.world is not None:
-            ready = self._ready.__len__  # type: ignore[attr-defined]  # what CPython's loop has to run, since 3.4
-            self.world.advance(target, ready)
-            if ready():
-                return
-        if timeout_s is None:
+        woken = self.live(now + PATIENCE_NS if timeout_s is None else now + nanoseconds(timeout_s))
+        if timeout_s is None and not woken:
             raise LoopStuck("everybody waits, no timer is set and the world wakes nobody; something awaited a future that is never resolved")
-        self.clock.set(target)
 
 
-class _JumpingSelector(selectors.BaseSelector):
-    """Asks the real selector without waiting, then lets virtual time pass."""
+def nanoseconds(seconds: float) -> int:
+    """Return a span of the loop in ns, rounded up so that a timer is due when it is over; at least 1."""
+    return max(1, -int(-seconds * S // 1))
 
-    def __init__(self, loop: VirtualLoop) -> None:
+
+class _AskingSelector(selectors.BaseSelector):
+    """Registers with the real selector and asks the loop how to wait."""
+
+    def __init__(self, loop: WorldLoop) -> None:
         self._real = selectors.DefaultSelector()
         self._loop = loop
 
@@ -103,14 +143,8 @@ class _JumpingSelector(selectors.BaseSelector):
     def close(self) -> None:
         self._real.close()
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is not None and timeout <= 0:
-            return self._real.select(0)
-        events = self._real.select(THREAD_WAIT_S if self._loop.threads else 0)
-        if events or self._loop.threads:
-            return events
-        self._loop.jump(timeout)
-        return []
+    def select(self, timeout: float | None = None) -> Selected:
+        return self._loop.wait(self._real, timeout)
 
 
 def run_virtual(main: Coroutine[Any, Any, T], clock: VirtualClock, world: World | None = None) -> T:
