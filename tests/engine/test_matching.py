@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from tests.engine.tiny import CASH, FORMS, OTHER, PERP, SPOT, T0, UNIT, Events, Script, fills, run
-from titan_core.engine.matching import WorkingOrder
+from titan_core.engine.venue import WorkingOrder
 from titan_core.model.enums import OrderType, StreamKind, TimeInForce
 from titan_core.model.order import Approved, Intent, OrderStatus
 from titan_core.model.units import ceil_div

@@ -15,7 +15,7 @@ import pytest
 
 from titan_core import MIN, Handover, InstrumentId, PhaseId, Strategy, ports
 from titan_core.config.keys import is_supported
-from titan_core.engine.matching import WorkingOrder
+from titan_core.engine.venue import WorkingOrder
 from titan_core.model.enums import RefusalCode
 from titan_core.model.ids import MAX_NAME_CHARS
 from titan_core.model.phase import PhaseDeclaration

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from titan_core.brain.approval import on_authority
 from titan_core.engine.account import NOBODY
-from titan_core.engine.matching import WorkingOrder
 from titan_core.engine.phases import PhaseBook, ServiceDesk
+from titan_core.engine.venue import WorkingOrder
 from titan_core.hookspecs import Handover
 from titan_core.model.enums import OrderType
 from titan_core.model.fill import Transfer

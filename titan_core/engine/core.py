@@ -7,6 +7,7 @@ The meaning, in short: events are ordered by (time, rank of their stream, row); 
 event is being processed sees only later events; everything due at one event runs in the order in which it was armed.
 """
 
+from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
@@ -14,8 +15,9 @@ from titan_core.engine.account import NOBODY, Account
 from titan_core.engine.conditions import REST, Bound, Condition, Timer, any_event
 from titan_core.engine.layout import NO_STREAM, Layout
 from titan_core.engine.liquidation import Liquidator
-from titan_core.engine.matching import SimVenue, WorkingOrder
+from titan_core.engine.matching import SimVenue
 from titan_core.engine.record import Record
+from titan_core.engine.venue import Venue, WorkingOrder
 from titan_core.errors import TapeError, UsageError
 from titan_core.model.calendar import utc
 from titan_core.model.enums import StreamKind
@@ -76,13 +78,23 @@ class Engine:
 
     form = "abstract"
 
-    def __init__(self, layout: Layout, governor: Governor, *, cash: int, slots: int, latency_ns: int = 5_000_000, slippage_ticks: int = 0) -> None:
-        """Prepare a run over the streams of `layout` with `cash` (1e-8 USDT) and `slots` phases."""
+    def __init__(
+        self,
+        layout: Layout,
+        governor: Governor,
+        *,
+        cash: int,
+        slots: int,
+        latency_ns: int = 5_000_000,
+        slippage_ticks: int = 0,
+        venue: Callable[["Engine"], Venue] | None = None,
+    ) -> None:
+        """Prepare a run over the streams of `layout` with `cash` (1e-8 USDT) and `slots` phases; `venue` makes one to take the simulated one's place."""
         self.layout = layout
         self.governor = governor
         self.account = Account(layout.instruments, cash, slots)
         self.record = Record()
-        self.venue = SimVenue(self, latency_ns, slippage_ticks)
+        self.venue: Venue = SimVenue(self, latency_ns, slippage_ticks) if venue is None else venue(self)
         self.liquidator = Liquidator(self)
         self.now = 0
         self.events = 0
@@ -236,7 +248,7 @@ class Engine:
     def _begin(self) -> None:
         for k, instrument in enumerate(self.layout.instruments):
             rank = self.layout.rank(k, StreamKind.FUNDING)
-            if instrument.is_perp and rank != NO_STREAM:
+            if instrument.is_perp and rank != NO_STREAM and self.venue.is_simulated:
                 self.arm_system(any_event(rank), self._settle_funding, k)
             marks = self._values[k][0]
             if self.layout.keys[marks][1] is StreamKind.MARK and self.latest_ts(marks) is None:

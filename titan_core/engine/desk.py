@@ -19,7 +19,7 @@ from titan_core.ports import Strategy
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
-    from titan_core.engine.matching import WorkingOrder
+    from titan_core.engine.venue import WorkingOrder
 
 
 def whole(value: Any, what: str) -> int:

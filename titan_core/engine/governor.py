@@ -19,10 +19,10 @@ from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
-from titan_core.engine.matching import WorkingOrder
 from titan_core.engine.pairing import Pairing
 from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
 from titan_core.engine.turns import Turns
+from titan_core.engine.venue import WorkingOrder
 from titan_core.engine.watch import Watch
 from titan_core.model.ids import BRAIN
 from titan_core.model.instrument import Instrument

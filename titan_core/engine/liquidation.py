@@ -37,7 +37,7 @@ class Liquidator:
             engine.disarm(self._armed)
             self._armed = None
         held = account.held()
-        if not held or self._busy:
+        if not held or self._busy or not engine.venue.is_simulated:
             return
         weights = {k: account.lots[k] * account.units[k] - account.maintenance_unit(k) for k in held}
         worst = 2 * account.cash + sum(weight * DEAREST2 for weight in weights.values() if weight < 0)

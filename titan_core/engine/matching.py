@@ -12,100 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from titan_core.engine.conditions import LEVEL, REST, Condition, Timer
 from titan_core.engine.layout import NO_STREAM
+from titan_core.engine.venue import CANCELLED, EXPIRED, OPEN, PENDING, REJECTED, Protection, Venue, VenueDesk, WorkingOrder
 from titan_core.model.enums import Liquidity, OrderType, StreamKind, TimeInForce
-from titan_core.model.fill import Fill
-from titan_core.model.ids import ClientOrderId, StrategyId
-from titan_core.model.order import Approved, Intent, OrderStatus
-from titan_core.model.units import PPM, Money
+from titan_core.model.order import Approved
+from titan_core.model.units import PPM
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
 
-PENDING, OPEN, PARTIAL = OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED
-FILLED, CANCELLED, REJECTED, EXPIRED = OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.EXPIRED
-LIVE = frozenset((PENDING, OPEN, PARTIAL))
 
-
-class WorkingOrder:
-    """An order on its way, in the book, or done."""
-
-    __slots__ = ("attached", "client_order_id", "desk", "intent", "k", "leaves_lots", "lots", "protective", "queue", "rest", "sign", "status", "trigger")
-
-    def __init__(self, client_order_id: ClientOrderId, intent: Intent, signed_lots: int, k: int, desk: Any, protective: bool = False) -> None:
-        """Make an order that has not been sent yet."""
-        self.client_order_id = client_order_id
-        self.intent = intent
-        self.k = k
-        self.desk = desk
-        self.sign = 1 if signed_lots > 0 else -1
-        self.lots = abs(signed_lots)
-        self.leaves_lots = self.lots
-        self.status = PENDING
-        self.queue = 0
-        self.rest: Condition | None = None
-        self.trigger: Condition | None = None
-        self.protective = protective
-        self.attached = False
-        """Whether its stop and target have been attached to the position."""
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it may still be executed."""
-        return self.status in LIVE
-
-    @property
-    def signed_leaves(self) -> int:
-        """Lots not yet executed, signed like the order."""
-        return self.leaves_lots * self.sign
-
-    def __repr__(self) -> str:
-        return f"<{self.client_order_id} {self.status} {self.sign * self.lots} leaves {self.leaves_lots}>"
-
-
-class VenueDesk:
-    """The desk of an order that the venue places by itself on a position without protection."""
-
-    def __init__(self, phase: Any, slot: int) -> None:
-        """Book executions on `slot`."""
-        self.phase = phase
-        self.slot = slot
-        self.strategy_id = StrategyId("venue")
-
-    def filled(self, order: "WorkingOrder", fill: Fill, flat: bool) -> None:
-        """Nobody is told."""
-
-    def order_closed(self, order: "WorkingOrder") -> None:
-        """Nobody is told."""
-
-
-class Protection:
-    """The stop and target that cover one position."""
-
-    __slots__ = ("condition", "desk", "stop", "target", "target_order")
-
-    def __init__(self, desk: Any, stop: int | None, target: int | None) -> None:
-        """Describe it; the venue arms it."""
-        self.desk = desk
-        self.stop = stop
-        self.target = target
-        self.condition: Condition | None = None
-        self.target_order: WorkingOrder | None = None
-
-
-class SimVenue:
+class SimVenue(Venue):
     """Carries out orders against the tape. Everything it decides follows from look-ups and conditions of its engine."""
 
     def __init__(self, engine: "Engine", latency_ns: int, slippage_ticks: int) -> None:
         """Latency is at least one nanosecond: an order never meets the event that caused it."""
-        self.engine = engine
+        super().__init__(engine)
         self.latency_ns = max(1, latency_ns)
         self.slippage_ticks = slippage_ticks
-        self.working: dict[ClientOrderId, WorkingOrder] = {}
-        self.protection: dict[int, Protection] = {}
-        self._protective_ids = 0
         instruments = engine.layout.instruments
         self._deep = {k for k in range(len(instruments)) if engine.layout.rank(k, StreamKind.DEPTH) != NO_STREAM}
-        self._terms = [(i.id, i.money_per_tick_lot * i.maker_fee_ppm, i.money_per_tick_lot * i.taker_fee_ppm) for i in instruments]
+        self._terms = [(i.money_per_tick_lot * i.maker_fee_ppm, i.money_per_tick_lot * i.taker_fee_ppm) for i in instruments]
 
     # -- commands -------------------------------------------------------------------------------------------------
     def submit(self, approved: Approved, desk: Any, k: int) -> WorkingOrder:
@@ -275,12 +201,6 @@ class SimVenue:
             protection = Protection(VenueDesk(self.engine.phase_of(slot), slot), None, None)
         self._take(self._protective(k, protection, -self.engine.account.lots[k], kind, None, tag), None, touched)
 
-    def close_all(self) -> None:
-        """Withdraw every order that is not a protective stop, at once."""
-        for order in list(self.working.values()):
-            if order.is_live:
-                self._close(order, CANCELLED)
-
     def _place_target(self, k: int, protection: Protection, position: int) -> None:
         old = protection.target_order
         if old is not None and old.is_live:
@@ -294,27 +214,6 @@ class SimVenue:
         protection.target_order = order
         self._limit_arrives(order)
 
-    def _protective(self, k: int, protection: Protection, signed_lots: int, kind: OrderType, limit: int | None, tag: str) -> WorkingOrder:
-        self._protective_ids += 1
-        desk = protection.desk
-        ident = ClientOrderId(f"{desk.phase}.{tag}.{self._protective_ids}")
-        intent = Intent(
-            client_order_id=ident,
-            phase=desk.phase,
-            strategy=desk.strategy_id,
-            instrument=self.engine.layout.instruments[k],
-            signed_lots=signed_lots,
-            order_type=kind,
-            limit=limit,
-            trigger=protection.stop if kind is OrderType.STOP else None,
-            reduce_only=True,
-            tag=tag,
-        )
-        order = WorkingOrder(ident, intent, signed_lots, k, desk, protective=True)
-        order.status = OPEN
-        self.working[ident] = order
-        return order
-
     # -- executions -----------------------------------------------------------------------------------------------
     def _clip(self, order: WorkingOrder) -> bool:
         """Cut a reduce-only order to the position. Returns False where nothing is left of it."""
@@ -323,6 +222,11 @@ class SimVenue:
             return False
         order.leaves_lots = min(order.leaves_lots, room)
         return True
+
+    def _execute(self, order: WorkingOrder, lots: int, price: int, liquidity: Liquidity) -> None:
+        maker, taker = self._terms[order.k]
+        rate = maker if liquidity is Liquidity.MAKER else taker
+        self._book(order, lots, price, -(-lots * price * rate // PPM), liquidity)  # the fee is rounded against us, as Instrument.fee does
 
     def _take(self, order: WorkingOrder, limit: int | None, touched: int | None = None) -> None:
         for lots, price in list(self._sweep(order, limit, touched)):
@@ -361,62 +265,6 @@ class SimVenue:
         price += slip
         yield left, price if limit is None or (limit - price) * sign > 0 else limit
 
-    def _execute(self, order: WorkingOrder, lots: int, price: int, liquidity: Liquidity) -> None:
-        engine, k, desk = self.engine, order.k, order.desk
-        name, maker, taker = self._terms[k]
-        signed = lots * order.sign
-        before = engine.account.lots[k]
-        fee = Money(-(-lots * price * (maker if liquidity is Liquidity.MAKER else taker) // PPM))  # as Instrument.fee: rounded against us
-        slot = engine.account.owner[k] if before and order.intent.reduce_only else desk.slot
-        engine.account.trade(slot, k, signed, price, fee)
-        order.leaves_lots -= lots
-        if order.leaves_lots:
-            order.status = PARTIAL
-        else:
-            order.status = FILLED
-            self._leave_book(order)
-        fill = Fill(engine.now, name, desk.phase, desk.strategy_id, order.client_order_id, signed, price, fee, liquidity, order.intent.tag)
-        engine.record.fill(fill, engine.account.cash)
-        position = engine.account.lots[k]
-        if position == 0 or before * position < 0:
-            self._position_ended(k)
-        if position and not order.protective:
-            self._protect_after(order, position)
-        engine.liquidator.watch()
-        engine.governor.settle()
-        desk.filled(order, fill, position == 0)
-
-    def _protect_after(self, order: WorkingOrder, position: int) -> None:
-        """Bring the position's protection in line after one of the strategy's own orders was executed."""
-        current = self.protection.get(order.k)
-        increases = (position > 0) == (order.sign > 0)
-        has_protection = order.intent.stop is not None or order.intent.target is not None
-        if increases and has_protection and (current is None or not order.attached):
-            order.attached = True
-            # a second entry may tighten the stop of what is held already, never loosen it
-            stops = [stop for stop in (order.intent.stop, current.stop if current is not None else None) if stop is not None]
-            stop = (max(stops) if position > 0 else min(stops)) if stops else None
-            target = order.intent.target
-            if target is None and current is not None:
-                target = current.target
-            self.protect(order.k, order.desk, stop, target)
-        elif current is not None:
-            self.protect(order.k, current.desk, current.stop, current.target)
-
     def _cancel_arrives(self, timer: Timer) -> None:
         if timer.payload.is_live:
             self._close(timer.payload, CANCELLED)
-
-    def _leave_book(self, order: WorkingOrder) -> None:
-        self.working.pop(order.client_order_id, None)
-        if order.rest is not None:
-            self.engine.disarm(order.rest)
-        if order.trigger is not None:
-            self.engine.disarm(order.trigger)
-
-    def _close(self, order: WorkingOrder, status: OrderStatus) -> None:
-        order.status = status
-        self._leave_book(order)
-        self.engine.record.closed(self.engine.now, order)
-        self.engine.governor.order_closed(order)
-        order.desk.order_closed(order)

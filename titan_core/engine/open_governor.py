@@ -8,7 +8,7 @@ from attrs import frozen
 from titan_core.engine.conditions import BOUND, Bound, Condition
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
-from titan_core.engine.matching import WorkingOrder
+from titan_core.engine.venue import WorkingOrder
 from titan_core.model.ids import PhaseId
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused

@@ -23,7 +23,7 @@ ENTERING = frozenset((PhaseState.ACTIVE, PhaseState.REDUCED))
 if TYPE_CHECKING:
     from titan_core.engine.conditions import Timer
     from titan_core.engine.desk import Desk
-    from titan_core.engine.matching import WorkingOrder
+    from titan_core.engine.venue import WorkingOrder
 
 
 def _healthy() -> Health:

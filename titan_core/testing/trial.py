@@ -21,9 +21,10 @@ from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.forms import Form, make_engine
 from titan_core.engine.governor import BrainGovernor
-from titan_core.engine.matching import SimVenue, WorkingOrder
+from titan_core.engine.matching import SimVenue
 from titan_core.engine.phases import PhaseBook, ServiceDesk
 from titan_core.engine.record import Entry, Record
+from titan_core.engine.venue import WorkingOrder
 from titan_core.errors import PluginError
 from titan_core.model.enums import RefusalCode
 from titan_core.model.fill import Fill
@@ -165,6 +166,7 @@ class WatchedGovernor(BrainGovernor):
         """Begin to watch, then boot."""
         self.findings = Findings()
         self.given = {}
+        assert isinstance(engine.venue, SimVenue)
         venue = WatchedVenue(engine, engine.venue.latency_ns, engine.venue.slippage_ticks)
         venue.governor = self
         engine.venue = venue
