@@ -10,7 +10,7 @@ from titan_core.app.compose import Composition
 from titan_core.ledger.equity import EquityCurve, equity_curve
 from titan_core.ledger.ledger import Ledger
 from titan_core.ledger.statistics import RunStatistics, TradeStatistics, run_statistics
-from titan_core.model.fill import Charge, Fill, FundingPayment, Transfer
+from titan_core.model.fill import Charge
 from titan_core.model.ids import PhaseId
 from titan_core.model.units import MIN, MONEY_PER_USDT, PPM, Money
 
@@ -48,16 +48,9 @@ def book(composition: Composition, equity_start: Money) -> Booked:
     ledger = Ledger(composition.tape.instruments, equity_start)
     charges = []
     for booking in engine.record.bookings:
-        if isinstance(booking, Fill):
-            ledger.fill(booking)
-        elif isinstance(booking, FundingPayment):
-            ledger.funding(booking)
-        elif isinstance(booking, Charge):
-            ledger.charge(booking.phase, booking.instrument, booking.fee)
+        ledger.book(booking)
+        if isinstance(booking, Charge):
             charges.append((booking.ts_ns, int(booking.fee)))
-        else:
-            assert isinstance(booking, Transfer)
-            ledger.transfer(booking.instrument, booking.giver, booking.taker, booking.mark2 // 2, ts_ns=booking.ts_ns, half_tick=bool(booking.mark2 % 2))
     return Booked(ledger, charges)
 
 

@@ -19,6 +19,7 @@ DECISION_FIELDS: Mapping[str, tuple[str, ...]] = {
     "funding": ("instrument", "signed_lots", "mark", "rate_e8", "amount"),
     "charged": ("instrument", "phase", "fee"),
     "handed_over": ("instrument", "signed_lots", "giver", "taker", "mark2"),
+    "deposited": ("amount", "reason"),
     "chart": ("trigger", "source", "destination", "guards"),
     "note": ("author", "text"),
 }

@@ -32,6 +32,8 @@ class LegState:
     quote_age_ns: int
     stale_after_ns: int
     venue_up: bool
+    doubt: str = ""
+    """Why the newest rows of its market cannot be believed; empty where they can."""
 
 
 @define
@@ -145,9 +147,10 @@ class _Checker:
         self.at_most(intent, RefusalCode.ALLOCATION_EXPIRED, s.now_ns, s.allocation_expires_ns, lambda: said)
 
     def market(self, intent: Intent, leg: LegState) -> None:
-        name, age = intent.instrument.id, leg.quote_age_ns
+        name, age, doubt = intent.instrument.id, leg.quote_age_ns, leg.doubt
         self.owned(intent, leg)
-        self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} is down")
+        self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} takes no orders now")
+        self.at_most(intent, RefusalCode.STALE_MARKET, int(bool(doubt)), 0, lambda: f"the market of {name} cannot be believed: {doubt}")
         self.at_most(intent, RefusalCode.STALE_MARKET, age, leg.stale_after_ns, lambda: f"the newest quote of {name} is {age / 1e9:.1f} s old")
 
     def direction(self, intent: Intent, leg: LegState) -> None:

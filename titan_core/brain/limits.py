@@ -35,6 +35,7 @@ class BrainLimits:
     drift_bps: int = _bps(1_000, "how far prices alone may carry a figure above its cap before it is reduced")
     pair_stress_bps: int = _bps(100, "loss that a hedged pair is charged against the risk budget, as a share of its perpetual notional")
     pair_grace_s: int = _whole(10, "s", "how long a leg of a hedged pair may stand alone while orders are on their way", 0, 3_600)
+    adopt_stop_bps: int = _bps(200, "distance of the stop that a position of nobody gets when it is found at the venue")
     stale_s: int = _whole(60, "s", "age of the newest quote beyond which entries are refused", 1, 86_400)
     correlation_max_ppm: int = _whole(800_000, "ppm", "correlation of two phases above which the later-activated one is reduced", 0, PPM)
     correlation_release_ppm: int = _whole(700_000, "ppm", "correlation below which that reduction is released on the next UTC day", 0, PPM)

@@ -26,7 +26,8 @@ class Closing:
         """Bind the run."""
         self._governor = governor
         self._engine = engine
-        self._serial = 0
+        self.serial = 0
+        """Closing orders so far; their ids must never repeat, also in another process."""
         self._closing: dict[int, WorkingOrder] = {}
         self._asked: set[WorkingOrder] = set()
 
@@ -88,9 +89,9 @@ class Closing:
         books = self._governor.books
         owner = books[slot] if 0 <= slot < len(books) else None
         phase = owner.id if owner else BRAIN
-        self._serial += 1
+        self.serial += 1
         intent = Intent(
-            client_order_id=ClientOrderId(f"{phase}.brain.{self._serial}"),
+            client_order_id=ClientOrderId(f"{phase}.brain.{self.serial}"),
             phase=phase,
             strategy=StrategyId("brain"),
             instrument=engine.layout.instruments[k],

@@ -37,7 +37,10 @@ class EmergencySteps:
         return self._governor.machine.configuration.mode.rpartition(".")[2]
 
     def verify_flat(self) -> None:
-        """Read the positions now and again a moment later."""
+        """Read the positions where they are, or the account now and again a moment later."""
+        if self._engine.venue.verify():
+            self._reads = 0
+            return
         self._reads = 1 if self._governor.closing.is_flat(None) else 0
         self._engine.at_system(self._engine.now + SECOND_READ_NS, self._second_read)
 
@@ -45,6 +48,15 @@ class EmergencySteps:
         if self._reads and self._governor.closing.is_flat(None):
             self._reads = 2
         self._governor.settle()
+
+    def venue_read(self, is_flat: bool) -> None:
+        """Take in what the venue says of positions; it counts as two reads that agree. Where the account is flat as well they are believed."""
+        if is_flat:
+            self._reads = 2
+            return
+        self._reads = 0
+        if self.step in LATE:
+            self._governor.fire(Trigger.NOT_FLAT)
 
     def go_on(self) -> None:
         """Take every step whose condition is met, and come back later for the one that is not."""
@@ -61,7 +73,7 @@ class EmergencySteps:
             return not closing.entries(None) and fire(Trigger.ENTRIES_CANCELLED)
         if step == Emergency.FLATTENING:
             if not closing.is_flat(None):
-                closing.flatten(None)
+                self.flatten()
                 return False
             return fire(Trigger.FLAT)
         if step in LATE and not closing.is_flat(None):  # a fill that was on its way
@@ -75,5 +87,12 @@ class EmergencySteps:
         if self.step == Emergency.CANCELLING_ENTRIES:
             self._governor.closing.cancel_entries(None)
         elif self.step == Emergency.FLATTENING:
-            self._governor.closing.flatten(None)
+            self.flatten()
+        elif self.step == Emergency.VERIFYING and not self.reads_agree:
+            self._engine.venue.verify()
         self._governor.settle()
+
+    def flatten(self) -> None:
+        """Leave out of band where the venue can, else order by order."""
+        if not self._engine.venue.leave():
+            self._governor.closing.flatten(None)

@@ -114,7 +114,8 @@ class ExposureDesk:
             ask=quote[1],
             quote_age_ns=NEVER if quoted_at is None else engine.now - quoted_at,
             stale_after_ns=self._stale_ns[k],
-            venue_up=True,
+            venue_up=self._governor.steering.is_tradable(k),
+            doubt=self._governor.steering.doubts.get(k, ""),
         )
 
     def _pending(self, k: int) -> tuple[int, int]:
@@ -217,7 +218,7 @@ class ExposureDesk:
             return
         lots = self._engine.account.lots
         for k, slot in self.lease.items():
-            if lots[k]:
+            if lots[k] and slot != self._governor.brain_slot:
                 self._governor.books[slot].exposed = True
         busy = {order.k for order in self._engine.venue.working.values()}
         account = self._engine.account

@@ -4,7 +4,7 @@ The chart decides (titan_core.brain); this room supplies the facts behind its gu
 work is done per tick: after each look the governor arms bounds at exactly the equities at which some guard would flip.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from titan_core.brain.chart import build_chart
@@ -12,15 +12,18 @@ from titan_core.brain.limits import BrainLimits
 from titan_core.brain.machine import BrainMachine, Turn
 from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown, drawdown_ppm
 from titan_core.brain.selection import Verdict, boot_verdict, judge, weights_bps
-from titan_core.brain.vocabulary import Command, Guard, PhaseState, Trigger
+from titan_core.brain.table import EMERGENCY, LOCKED
+from titan_core.brain.vocabulary import Command, Control, Guard, PhaseState, Risk, Trigger
 from titan_core.engine.closing import Closing
 from titan_core.engine.conditions import Timer
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
+from titan_core.engine.memory import Memory, recall
 from titan_core.engine.pairing import Pairing
 from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
+from titan_core.engine.steering import Steering
 from titan_core.engine.turns import Turns
 from titan_core.engine.venue import WorkingOrder
 from titan_core.engine.watch import Watch
@@ -36,8 +39,19 @@ GRACE_NS = 60 * S
 class BrainGovernor:
     """Governs a run with the Brain; implements `titan_core.engine.core.Governor`."""
 
-    def __init__(self, bindings: Sequence[PhaseBinding], limits: BrainLimits, *, peak: int = 0) -> None:
-        """Prepare for phases in any order; `peak` (1e-8 USDT) is the persisted peak of equity, 0 on a first boot."""
+    def __init__(
+        self,
+        bindings: Sequence[PhaseBinding],
+        limits: BrainLimits,
+        *,
+        peak: int = 0,
+        memory: Memory | None = None,
+        order_venues: Container[str] | None = None,
+    ) -> None:
+        """Prepare for phases in any order; `peak` (1e-8 USDT) is the persisted peak of equity, 0 on a first boot.
+
+        `memory` is what an earlier process has left; `order_venues` names the venues that take orders, all of them by default.
+        """
         ordered = sorted(bindings, key=lambda b: (b.declaration.band.lower if b.declaration.band else 0, b.declaration.id))
         self.limits = limits
         self.books = [PhaseBook(binding, slot) for slot, binding in enumerate(ordered)]
@@ -46,6 +60,9 @@ class BrainGovernor:
         self.machine = BrainMachine(self.chart, record=self._note_turn)
         self._about: PhaseBook | None = None
         self.peak2 = 2 * peak
+        self._memory = memory
+        self._order_venues = order_venues
+        self.recalled_drawdown = Drawdown.NONE
         self.drawdown = Drawdown.NONE
         self.worst_drawdown_ppm = 0
         """The worst draw-down that a look has found: exact wherever a fill, a funding or a bound made the governor look."""
@@ -61,7 +78,7 @@ class BrainGovernor:
             Command.CLOSE_GATE: self._note_command("gate closed"),
             Command.SEND_ALERT: self._note_command("alert"),
             Command.CANCEL_ENTRIES: lambda book: self.closing.cancel_entries(None),
-            Command.FLATTEN_ALL: lambda book: self.closing.flatten(None),
+            Command.FLATTEN_ALL: lambda book: self.emergency.flatten(),
             Command.VERIFY_FLAT: lambda book: self.emergency.verify_flat(),
             Command.CANCEL_STOPS: lambda book: self.closing.cancel_stops(),
             Command.DISABLE_PHASES: lambda book: self._disable_phases(),
@@ -89,16 +106,53 @@ class BrainGovernor:
         self.exposure = ExposureDesk(self, engine)
         self.watch = Watch(self, engine)
         self.pairing = Pairing(self, engine)
+        self.steering = Steering(self, engine)
+        if self._memory is not None:
+            recall(self._memory, self, engine)
         self.peak2 = max(self.peak2, self.equity2())
         self.emergency = EmergencySteps(self, engine)
         self.turns = Turns(self, engine)
         self.turns.begin()
-        self._busy = True
-        self.fire(Trigger.LOADED)
-        self.fire(Trigger.RECONCILED)
-        self._first_boot = False
-        self._busy = False
+        self._boot()
         self.settle()
+
+    def _boot(self) -> None:
+        """Take the chart from its beginning to where the journal, the venue and equity demand."""
+        self._busy = self._first_boot = True
+        self._booted.clear()
+        self.fire(Trigger.LOADED)
+        if self.machine.configuration.is_in("booting"):
+            self.fire(Trigger.RECONCILED)
+            self._apply_recalled()
+        self._first_boot = self._busy = False
+        self._memory = None
+
+    def boot_again(self) -> None:
+        """Leave `locked` on the operator's word and boot as if for the first time."""
+        if self.fire(Trigger.RESUME):
+            self.drawdown = Drawdown.NONE
+            self._boot()
+
+    def _apply_recalled(self) -> None:
+        """Bring the levels of an earlier process back: a restart never loosens anything."""
+        memory = self._memory
+        if memory is None:
+            return
+        for book in self.books:
+            book.recalled = book.recalled_bases = None
+            if book.to_be_disabled:
+                self.fire(Trigger.DISABLE, book)
+        if self.recalled_drawdown > Drawdown.NONE:
+            self.drawdown = min(self.recalled_drawdown, Drawdown.REDUCED)
+            self.fire(Trigger.WARN if self.drawdown is Drawdown.WARNING else Trigger.REDUCE)
+        if memory.is_in(f"operational.risk.{Risk.HALTED}"):
+            self.fire(Trigger.HALT)
+        if memory.is_in(f"operational.control.{Control.PAUSED}"):
+            self.fire(Trigger.PAUSE)
+
+    def takes_orders(self, instrument: Instrument) -> bool:
+        """Whether orders in this instrument can be sent at all; of some venues only the data is used."""
+        return self._order_venues is None or instrument.venue in self._order_venues
 
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve all intents or refuse them whole; an approval reserves its exposure at once."""
@@ -186,22 +240,22 @@ class BrainGovernor:
         level = drawdown(equity2, self.peak2, self.limits)
         if book is None:
             facts = {
-                Guard.EMERGENCY_LOCKED: False,
-                Guard.EMERGENCY_UNFINISHED: False,
-                Guard.RESUME_ALLOWED: False,
+                Guard.EMERGENCY_LOCKED: self._memory is not None and self._memory.is_in(LOCKED),
+                Guard.EMERGENCY_UNFINISHED: self._memory is not None and self._memory.is_in(EMERGENCY) and not self._memory.is_in(LOCKED),
+                Guard.RESUME_ALLOWED: self.steering.is_resuming,
                 Guard.READS_AGREE: self.emergency.reads_agree,
                 Guard.BELOW_WARNING: level < Drawdown.WARNING,
                 Guard.BELOW_REDUCED: level < Drawdown.REDUCED,
                 Guard.BELOW_EMERGENCY: level < Drawdown.EMERGENCY,
-                Guard.ALL_VENUES_TRADABLE: True,
-                Guard.SOME_VENUE_TRADABLE: True,
+                Guard.ALL_VENUES_TRADABLE: not self.steering.troubles,
+                Guard.SOME_VENUE_TRADABLE: self.steering.is_some_venue_tradable,
             }
             return facts[guard]
         band = book.binding.declaration.band
         assert band is not None
         fits = boot_verdict(band, equity2 // 2) if self._first_boot else judge(band, equity2 // 2, self.limits)
         facts = {
-            Guard.EQUITY_FITS: fits is Verdict.ENTER and (book.dwelt or self._first_boot),
+            Guard.EQUITY_FITS: (fits is Verdict.ENTER and (book.dwelt or self._first_boot)) or self.steering.was_operating(book.recalled),
             Guard.MAY_RETURN: fits is Verdict.ENTER and book.dwelt and not book.broken and not book.to_be_disabled,
             Guard.DAY_HALTED: book.level >= DayLoss.HALTED,
             Guard.DAY_REDUCED: book.level >= DayLoss.REDUCED or book.held_down,
@@ -227,7 +281,9 @@ class BrainGovernor:
 
     def _leaving(self) -> bool:
         configuration = self.machine.configuration
-        return configuration.is_in("emergency") or any(state is PhaseState.DRAINING for state in configuration.phases.values())
+        return (
+            configuration.is_in("emergency") or configuration.is_in("stopping") or any(state is PhaseState.DRAINING for state in configuration.phases.values())
+        )
 
     def _look(self) -> None:
         self.exposure.free_leases()
@@ -237,6 +293,9 @@ class BrainGovernor:
         self.worst_drawdown_ppm = max(self.worst_drawdown_ppm, drawdown_ppm(equity2, self.peak2))
         if configuration.is_in("emergency"):
             self.emergency.go_on()
+            return
+        if configuration.is_in("stopping"):
+            self.steering.go_on_stopping()
             return
         if configuration.risk is None:
             return
@@ -317,11 +376,11 @@ class BrainGovernor:
         self.settle()
 
     def _select_phases(self, book: PhaseBook | None) -> None:
-        self.fire(Trigger.LINK_UP)  # the recording answers; what a strategy asks for at its start may be approved
+        self.steering.judge_link()  # first, so that what a strategy asks for at its start may be approved
         equity = self.equity2() // 2
         for each in self.books:
             band = each.binding.declaration.band
-            if band is not None and boot_verdict(band, equity) is Verdict.ENTER:
+            if band is not None and (boot_verdict(band, equity) is Verdict.ENTER or self.steering.was_operating(each.recalled)):
                 self.fire(Trigger.ARM, each)
         starting, self._starting = self._starting, []
         for each in starting:
@@ -346,8 +405,12 @@ class BrainGovernor:
             self._booted.append(book)
             self._starting.append(book)
             return
-        book.loss_base2 = self.phase_equity2(book)
-        book.base2, book.level, book.active_since = self.phase_equity2(book), DayLoss.NONE, self.engine.now
+        book.base2 = book.loss_base2 = self.phase_equity2(book)
+        book.active_since = self.engine.now
+        if book.recalled_bases is None:
+            book.level = DayLoss.NONE
+        else:  # the day goes on: what was lost in it still counts
+            book.base2, book.loss_base2 = book.recalled_bases
         book.activations += 1
         try:
             book.binding.activated()

@@ -78,6 +78,10 @@ class PhaseBook:
     """Whether it has held a position during the present hour."""
     result2: int = 0
     """Its net result at the start of the present hour."""
+    recalled: PhaseState | None = None
+    """Where it stood when an earlier process ended; None on a first boot and once it stands somewhere again."""
+    recalled_bases: tuple[int, int] | None = None
+    """Its day base and loss base, where the day is still the same."""
     held_down: bool = False
     """Reduced because of its correlation with an earlier-activated phase."""
     dwell: "Timer | None" = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from titan_core.model.fill import Charge, Fill, FundingPayment, Transfer
+from titan_core.model.fill import Booking, Charge, Deposit, Fill, FundingPayment, Transfer
 from titan_core.model.order import Approved, Refused
 
 Entry = tuple[Any, ...]
@@ -23,7 +23,7 @@ class Record:
     cash_after: list[int] = field(factory=list)
     """Account cash after each fill, in step with `fills`."""
     funding: list[FundingPayment] = field(factory=list)
-    bookings: list[Fill | FundingPayment | Charge | Transfer] = field(factory=list)
+    bookings: list[Booking] = field(factory=list)
     """Everything that the ledger books, in order."""
 
     def approved(self, ts_ns: int, approved: Approved) -> None:
@@ -68,6 +68,11 @@ class Record:
         t = transfer
         self.entries.append(("handed_over", t.ts_ns, t.instrument, t.signed_lots, t.giver, t.taker, t.mark2))
 
+    def deposited(self, deposit: Deposit) -> None:
+        """Note money that came or went for no reason that the books know."""
+        self.bookings.append(deposit)
+        self.entries.append(("deposited", deposit.ts_ns, deposit.amount, deposit.reason))
+
     def chart(self, ts_ns: int, trigger: str, source: str, destination: str, guards: tuple[tuple[str, int], ...]) -> None:
         """Note a transition of the Brain's chart with the guard values behind it."""
         self.entries.append(("chart", ts_ns, trigger, source, destination, guards))
@@ -75,6 +80,12 @@ class Record:
     def note(self, ts_ns: int, author: str, text: str) -> None:
         """Note a line of a strategy or of the Brain."""
         self.entries.append(("note", ts_ns, author, text))
+
+    def take(self) -> "tuple[list[Entry], list[Booking]]":
+        """Return what was noted and booked since the last call, and forget it: a run that never ends keeps nothing here."""
+        taken = self.entries, self.bookings
+        self.entries, self.bookings, self.fills, self.cash_after, self.funding = [], [], [], [], []
+        return taken
 
     @property
     def digest(self) -> str:

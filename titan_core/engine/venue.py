@@ -117,6 +117,10 @@ class Venue:
         """Withdraw the protective orders of instrument k."""
         raise NotImplementedError
 
+    def restore_protection(self, k: int, desk: Any, stop: int | None, target: int | None) -> None:
+        """Know again what protected a position before the process ended."""
+        self.protect(k, desk, stop, target)
+
     def leave(self) -> bool:
         """Leave the market altogether, out of band. Returns whether the venue does it by itself; else it is left order by order."""
         return False

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from titan_core.errors import UsageError
 from titan_core.ledger.trades import OpenTrip, RoundTrip, charge
 from titan_core.model.enums import Liquidity
-from titan_core.model.fill import Fill, FundingPayment
+from titan_core.model.fill import Booking, Charge, Deposit, Fill, FundingPayment
 from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId
 from titan_core.model.instrument import Instrument
 from titan_core.model.position import Position
@@ -65,6 +65,19 @@ class Ledger:
         self.cash = self.equity_start
 
     # -- what happens -------------------------------------------------------------------------------------------
+    def book(self, booking: Booking) -> None:
+        """Book whatever a run has recorded."""
+        if isinstance(booking, Fill):
+            self.fill(booking)
+        elif isinstance(booking, FundingPayment):
+            self.funding(booking)
+        elif isinstance(booking, Charge):
+            self.charge(booking.phase, booking.instrument, booking.fee)
+        elif isinstance(booking, Deposit):
+            self.deposit(booking.amount)
+        else:
+            self.transfer(booking.instrument, booking.giver, booking.taker, booking.mark2 // 2, ts_ns=booking.ts_ns, half_tick=bool(booking.mark2 % 2))
+
     def fill(self, fill: Fill) -> Money:
         """Book an execution and return the gross result that it realised. Raises UsageError for an instrument that the ledger lacks."""
         book = self._book(fill.phase, fill.instrument)
@@ -100,6 +113,11 @@ class Ledger:
             book.trip.fees += fee
         elif book.last_trip >= 0:
             self.trips[book.last_trip] = charge(self.trips[book.last_trip], fee=fee)
+
+    def deposit(self, amount: Money) -> None:
+        """Book money that came or went: no profit, no loss."""
+        self.cash += amount
+        self.equity_start = Money(self.equity_start + amount)
 
     def transfer(self, instrument: InstrumentId, giver: PhaseId, taker: PhaseId, mark: int, *, ts_ns: int = 0, half_tick: bool = False) -> None:
         """Hand the giver's whole position to another phase at the mark (ticks, plus half a one for a mid): no money moves, no total changes.

@@ -1,4 +1,4 @@
-"""Fills, funding payments, charges and transfers: the facts that the ledger is made of."""
+"""Fills, funding payments, charges, transfers and deposits: the facts that the ledger is made of."""
 
 from msgspec import Struct
 
@@ -7,7 +7,7 @@ from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyI
 from titan_core.model.units import Money
 
 
-class Fill(Struct, frozen=True, gc=False):
+class Fill(Struct, frozen=True, gc=False, tag="fill"):
     """One execution. `fee` is positive when we pay."""
 
     ts_ns: int
@@ -22,7 +22,7 @@ class Fill(Struct, frozen=True, gc=False):
     tag: str
 
 
-class FundingPayment(Struct, frozen=True, gc=False):
+class FundingPayment(Struct, frozen=True, gc=False, tag="funding"):
     """One settlement of funding on an open position. `amount` is positive when we receive."""
 
     ts_ns: int
@@ -34,7 +34,7 @@ class FundingPayment(Struct, frozen=True, gc=False):
     amount: Money
 
 
-class Charge(Struct, frozen=True, gc=False):
+class Charge(Struct, frozen=True, gc=False, tag="charge"):
     """A fee that belongs to no execution, such as that of a liquidation. Positive when we pay."""
 
     ts_ns: int
@@ -43,7 +43,7 @@ class Charge(Struct, frozen=True, gc=False):
     fee: Money
 
 
-class Transfer(Struct, frozen=True, gc=False):
+class Transfer(Struct, frozen=True, gc=False, tag="transfer"):
     """A position that moved from one phase to another at its present value; `mark2` is twice the price in ticks."""
 
     ts_ns: int
@@ -52,3 +52,15 @@ class Transfer(Struct, frozen=True, gc=False):
     taker: PhaseId
     signed_lots: int
     mark2: int
+
+
+class Deposit(Struct, frozen=True, gc=False, tag="deposit"):
+    """Money that came into the account, or left it (negative), for no reason that the books know."""
+
+    ts_ns: int
+    amount: Money
+    reason: str
+
+
+Booking = Fill | FundingPayment | Charge | Transfer | Deposit
+"""What the ledger books."""
