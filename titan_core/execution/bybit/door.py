@@ -1,29 +1,13 @@
-"""The one door to Bybit's REST interface: ccxt signs, an HTTP port carries, and each answer is classified by our own tables.
+"""The door to Bybit's REST interface, and how its answers are read."""
 
-ccxt turns an empty body into "no positions", an unknown code into an error like any other, and queues orders behind candles; hence neither its reading of
-answers nor its throttle is used.
-"""
-
-import asyncio
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
-from titan_core.execution.http import Http
-from titan_core.execution.limiter import Lane, Limiter
-from titan_core.execution.outcomes import Outcome, of_code, of_status
-
-
-@frozen
-class Reply:
-    """An answer as it came: `result` is there where the outcome is a success."""
-
-    outcome: Outcome
-    code: int | None
-    message: str
-    result: Any = None
+from titan_core.execution.door import Reply as Reply
+from titan_core.execution.door import RestDoor, unreadable
+from titan_core.execution.outcomes import of_code
 
 
 def read(status: int, body: str) -> Reply:
@@ -33,50 +17,24 @@ def read(status: int, body: str) -> Reply:
     except ValueError:
         said = None
     if not isinstance(said, Mapping) or not isinstance(said.get("retCode"), int):
-        outcome = of_status(status)
-        return Reply(outcome, status if outcome is not Outcome.UNKNOWN else None, f"HTTP {status}, unreadable body {body[:80]!r}")
+        return unreadable(status, body)
     code = said["retCode"]
     return Reply(of_code("bybit", code), code, str(said.get("retMsg", "")), said.get("result"))
 
 
 @define
-class Door:
+class Door(RestDoor):
     """Signs and sends requests when the limiter admits them. `exchange` is a ccxt.async_support.bybit with keys."""
 
-    exchange: Any
-    http: Http
-    limiter: Limiter
-    timeout_s: float = 5.0
-    sent: int = 0
+    def section(self, path: str) -> list[str]:
+        """Market data needs no signature."""
+        return ["public" if path.startswith("v5/market") else "private"]
 
-    async def call(self, lane: Lane, method: str, path: str, parameters: Mapping[str, Any], *, weight: float = 1.0) -> Reply:
-        """Send a request when the budget admits it. Never raises for what the venue or the network does."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.limiter.run(lane, lambda: None if turn.done() else turn.set_result(None), weight)
-        await turn
-        return await self.send(method, path, parameters)
+    def read(self, status: int, body: str) -> Reply:
+        """Read an answer."""
+        return read(status, body)
 
-    async def send(self, method: str, path: str, parameters: Mapping[str, Any]) -> Reply:
-        """Send what the limiter has admitted."""
-        self.sent += 1
-        api = "public" if path.startswith("v5/market") else "private"
-        signed = self.exchange.sign(path, [api], method, dict(parameters))
-        try:
-            answer = self.http(signed["url"], signed["method"], signed["headers"], signed["body"])
-            status, headers, body = await asyncio.wait_for(answer, self.timeout_s)
-        except TimeoutError:
-            return Reply(Outcome.UNKNOWN, None, f"no answer within {self.timeout_s:g} s")
-        except Exception as error:  # the network fails in many classes; none of them says whether the request arrived
-            return Reply(Outcome.UNKNOWN, None, f"{type(error).__name__}: {str(error).split('?')[0][:160]}")
-        reply = read(status, body)
-        self._heed(headers, reply)
-        return reply
-
-    def _heed(self, headers: Mapping[str, str], reply: Reply) -> None:
-        remaining = next((value for name, value in headers.items() if name.lower() == "x-bapi-limit-status"), "")
-        if remaining.isdigit():
-            self.limiter.heed(float(remaining))
-        if reply.outcome is Outcome.BANNED:
-            self.limiter.ban(600.0 if reply.code == 403 else 60.0)
-        elif reply.outcome is Outcome.RATE_LIMITED:
-            self.limiter.ban(1.0)
+    def remaining(self, headers: Mapping[str, str]) -> float | None:
+        """Return what the venue says is left of the endpoint's budget."""
+        word = next((value for name, value in headers.items() if name.lower() == "x-bapi-limit-status"), "")
+        return float(word) if word.isdigit() else None
