@@ -26,6 +26,14 @@ class ConfigError(TitanError):
     """A configuration value is missing, unknown or impossible; the user must edit the file named in the message (exit code 4)."""
 
 
+class NotRunning(TitanError):
+    """There is no session to ask; start one, or look after the one that ended (exit code 3)."""
+
+
+class NoAnswer(TitanError):
+    """A session is there and did not answer, or did not come to its end, in time (exit code 5)."""
+
+
 class TapeError(TitanError):
     """A market recording cannot be read, is damaged or does not hold what was asked of it."""
 

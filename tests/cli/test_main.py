@@ -103,7 +103,9 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("TapeError", 1, "the message"),
         ("PluginError", 1, "plugin 'p': the message"),
         ("UsageError", 2, "the message"),
+        ("NotRunning", 3, "the message"),
         ("ConfigError", 4, "the message"),
+        ("NoAnswer", 5, "the message"),
         ("os", 1, "No such file: 'tape.npz'"),
     ],
 )

@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from titan_core import __version__
-from titan_core.errors import ConfigError, TitanError, UsageError
+from titan_core.errors import ConfigError, NoAnswer, NotRunning, TitanError, UsageError
 
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -19,6 +19,9 @@ EXIT_NOT_RUNNING = 3
 EXIT_CONFIG = 4
 EXIT_TIMEOUT = 5
 EXIT_INTERRUPTED = 130
+
+EXIT_CODES: dict[type[TitanError], int] = {UsageError: EXIT_USAGE, NotRunning: EXIT_NOT_RUNNING, ConfigError: EXIT_CONFIG, NoAnswer: EXIT_TIMEOUT}
+"""What is not named here ends with EXIT_ERROR."""
 
 
 class Entry(NamedTuple):
@@ -96,9 +99,7 @@ class LazyGroup(TyperGroup):
 
 def exit_code(error: Exception) -> int:
     """Return the exit code of a failure."""
-    if isinstance(error, UsageError):
-        return EXIT_USAGE
-    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_ERROR
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), EXIT_ERROR)
 
 
 app = typer.Typer(name="titan", cls=LazyGroup, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
