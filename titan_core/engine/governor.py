@@ -114,6 +114,9 @@ class BrainGovernor:
         self.turns = Turns(self, engine)
         self.turns.begin()
         self._boot()
+        for k in engine.account.held():
+            if engine.account.owner[k] == self.brain_slot:
+                self.steering.adopted(k)
         self.settle()
 
     def _boot(self) -> None:

@@ -311,7 +311,7 @@ class ExecutionService:
             while True:
                 self._again = False
                 try:
-                    await self._poll()
+                    await self.poll()
                 except (VenueUnavailable, Unreadable):
                     await asyncio.sleep(self.patience.unseen_retry_s)
                     self._again = True
@@ -320,7 +320,8 @@ class ExecutionService:
         finally:
             self._refreshing = False
 
-    async def _poll(self) -> None:
+    async def poll(self) -> None:
+        """Ask for executions and open orders once. Raises VenueUnavailable, Unreadable."""
         since_ns = max(0, self.last_execution_ns - int(self.patience.overlap_s * S))
         for execution in await self.client.executions(since_ns):
             self.on_execution(execution)

@@ -49,7 +49,7 @@ class OrderTracker:
     """All orders of one venue."""
 
     orders: dict[ClientOrderId, TrackedOrder] = field(factory=dict)
-    _seen: set[str] = field(factory=set)
+    _seen: set[str] = field(factory=set, alias="seen")
 
     def intend(self, client_order_id: ClientOrderId, signed_lots: int) -> TrackedOrder:
         """Begin to follow an order before it is sent."""

@@ -1,0 +1,105 @@
+"""Decide, then journal, then act: turns what an engine has done into a moment on disk, and lets its orders go once it is there."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import structs
+
+from titan_core.app.live.entries import Entry, Kept, Leave, Moment, Protect, Sent, Submit, Verify, Withdraw
+from titan_core.app.live.folding import add
+from titan_core.app.live.outbox import CollectingOutbox
+from titan_core.engine.governor import BrainGovernor
+from titan_core.engine.heard import Heard
+from titan_core.engine.live import PerEvent
+from titan_core.engine.memory import remember
+from titan_core.journal.failures import JournalError
+from titan_core.journal.port import Journal
+from titan_core.ledger.ledger import Ledger
+from titan_core.model.fill import Fill
+
+Release = Callable[[tuple[Sent, ...]], None]
+LAST = 40
+
+
+class Journalling:
+    """Writes the moments of one engine. `release` sends; `lost` is told of orders that could not be journalled and hence were not sent."""
+
+    def __init__(
+        self,
+        journal: Journal[Entry],
+        kept: Kept,
+        ledger: Ledger,
+        outbox: CollectingOutbox,
+        release: Release,
+        lost: Callable[[tuple[Sent, ...], str], None],
+        on_decision: Callable[[tuple[Any, ...]], None],
+    ) -> None:
+        self.journal, self.kept, self.ledger, self.outbox = journal, kept, ledger, outbox
+        self._release, self._lost, self._on_decision = release, lost, on_decision
+        self.fills: deque[Fill] = deque(maxlen=LAST)
+        self._owed: list[Moment] = []
+        """Moments that the journal would not take; they come first once it does."""
+        self.failure = ""
+        """Why the last moment is not in the journal; empty where it is."""
+
+    def flush(self, engine: PerEvent, governor: BrainGovernor, ts_ns: int, word: Heard | None = None) -> None:
+        """Write down what has happened since the last call, if anything has, and send what is to be sent once that is on disk."""
+        decisions, bookings = engine.record.take()
+        sent = self.outbox.take()
+        if word is None and not decisions and not sent and not bookings:
+            return
+        for booking in bookings:
+            self.ledger.book(booking)
+            if isinstance(booking, Fill):
+                self.fills.append(booking)
+        for decision in decisions:
+            self._on_decision(decision)
+        changed = bool(bookings or sent or word is not None or any(d[0] in ("chart", "handed_over") for d in decisions))
+        moment = Moment(
+            ts_ns=ts_ns,
+            word=word,
+            decisions=tuple(decisions),
+            bookings=tuple(bookings),
+            sent=sent,
+            memory=remember(governor, engine) if changed or self.failure else None,
+        )
+        self.write(moment, sent)
+
+    def write(self, moment: Moment, sent: tuple[Sent, ...]) -> None:
+        """Append a moment; what it sends goes out once it is durable. What only gets out goes out in any case."""
+        urgent = any(_gets_out(each) for each in sent)
+        try:
+            while self._owed:
+                self.journal.append(self._owed[0], urgent=urgent)
+                add(self.kept, self._owed.pop(0))
+            seq = self.journal.append(moment, urgent=urgent)
+        except JournalError as error:
+            out = self._failed(sent, str(error))
+            self._owed.append(structs.replace(moment, sent=out))
+            return
+        self.failure = ""
+        add(self.kept, moment)
+        if sent:
+            self.journal.when_durable(seq, lambda: self._release(sent), lambda error: self._gave_up(sent, str(error)))
+        if self.journal.snapshot_due:
+            self.journal.write_snapshot(self.kept, seq)
+
+    def _gave_up(self, sent: tuple[Sent, ...], reason: str) -> None:
+        self._failed(sent, reason)
+
+    def _failed(self, sent: tuple[Sent, ...], reason: str) -> tuple[Sent, ...]:
+        """Send what gets out, give the rest up; returns what was sent."""
+        self.failure = reason
+        out = tuple(each for each in sent if _gets_out(each))
+        kept_in = tuple(each for each in sent if not _gets_out(each))
+        if out:
+            self._release(out)
+        if kept_in:
+            self._lost(kept_in, reason)
+        return out
+
+
+def _gets_out(sent: Sent) -> bool:
+    """Whether something only ever reduces what may be lost: it is never held back, not even by a full disk."""
+    return isinstance(sent, Withdraw | Leave | Verify | Protect) or (isinstance(sent, Submit) and sent.is_leaving)

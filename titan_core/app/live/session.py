@@ -1,0 +1,426 @@
+"""A session: feed, engine, Brain, journal and a venue's account, joined, from the first look at the journal to the last entry in it.
+
+Starting and recovering are one path. Load what the journal has kept, ask the venue what became of everything, bring the books in line with it, and only then
+let the engine start. Afterwards three things reach the engine, in one order of time: market rows, words of the venue, wishes of the operator. What it decides
+is journalled before it is sent.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from titan_core.app.compose import bind
+from titan_core.app.live.asking import VenueReader
+from titan_core.app.live.entries import Ended, Kept, Sent, Started, Submit
+from titan_core.app.live.folding import add, empty, fold
+from titan_core.app.live.journalling import Journalling
+from titan_core.app.live.market import history_rows, kinds_of, layout_of, router, warm
+from titan_core.app.live.outbox import CollectingOutbox
+from titan_core.app.live.settling import CENT, Settled, settle, wallet_cash
+from titan_core.app.live.setup import Account, Setup
+from titan_core.app.live.status import NoteLine
+from titan_core.app.live.trading import Trading
+from titan_core.app.live.watching import Watching
+from titan_core.engine.governor import BrainGovernor
+from titan_core.engine.heard import Asked, Deposited, Heard, OrderMoved, Wish
+from titan_core.engine.live import PerEvent
+from titan_core.engine.mirror import MirrorVenue
+from titan_core.errors import TitanError, Unreadable, VenueUnavailable
+from titan_core.execution.client import Listener
+from titan_core.execution.reports import WalletReport
+from titan_core.feed.events import FeedEvent, FeedEventKind
+from titan_core.feed.manager import FeedManager
+from titan_core.feed.recorder import Recorder
+from titan_core.feed.tasks import Tasks
+from titan_core.journal.port import JournalStatus
+from titan_core.ledger.ledger import Ledger
+from titan_core.model.enums import OrderType, StreamKind
+from titan_core.model.instrument import Instrument
+from titan_core.model.order import OrderStatus
+from titan_core.model.units import Money, to_usdt
+
+NOTES = 60
+STOP_PATIENCE_S = 30.0
+
+
+class Relay:
+    """Passes the private stream on to the service once there is one; what comes before is asked for then."""
+
+    def __init__(self) -> None:
+        self.to: Listener | None = None
+
+    def on_report(self, report: Any) -> None:
+        """Where an order stands."""
+        if self.to is not None:
+            self.to.on_report(report)
+
+    def on_execution(self, execution: Any) -> None:
+        """An execution."""
+        if self.to is not None:
+            self.to.on_execution(execution)
+
+    def on_stream(self, is_up: bool, reason: str) -> None:
+        """The stream has begun or ended."""
+        if self.to is not None:
+            self.to.on_stream(is_up, reason)
+
+
+class Session:
+    """One process's life on a journal. `run` returns when it has stopped; everything else is called on its loop."""
+
+    def __init__(self, setup: Setup, say: Callable[[str], None] = lambda text: None) -> None:
+        self.setup = setup
+        self.stage = "starting"
+        self.started_ns = setup.wall()
+        self.notes: deque[NoteLine] = deque(maxlen=NOTES)
+        self.known = {instrument.id: instrument for instrument in setup.instruments}
+        self.rows: dict[str, int] = {}
+        self.journal_status = JournalStatus.OK
+        self.kept: Kept = empty()
+        self.offset_ns = 0
+        self._say = say
+        self._relay = Relay()
+        self._trading: Trading | None = None
+        self.outbox = CollectingOutbox()
+        self.tasks = Tasks("the session")
+        self._stopped = asyncio.Event()
+        self._stop_reason = ""
+        self.is_ready = asyncio.Event()
+        self._corrections = self._cash_off = 0
+        self._agreeing = False
+
+    # -- the whole of it --------------------------------------------------------------------------------------------
+    async def run(self) -> str:
+        """Start, trade until stopped, end in order; returns why it has stopped. Raises TitanError where it could not start."""
+        loop = asyncio.get_running_loop()
+        self.stage = "recovering"
+        self.journal, recovery = self.setup.open_journal(loop, self._on_journal)
+        try:
+            for note in (*recovery.notes, *(str(each) for each in recovery.damage)):
+                self.note("journal", note)
+            self.kept = fold(recovery.snapshot.state if recovery.snapshot else empty(), (record.entry for record in recovery.tail))
+            if self.kept.boot and not self.kept.orderly:
+                self.note("journal", f"process {self.kept.boot} did not end in order; recovering")
+            self.account: Account = self.setup.join(self._relay, self.venue_now_ns)
+            running = loop.create_task(self.account.run(), name="the account's connections")
+            try:
+                await self._live(self.account)
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        finally:
+            self.journal.close()
+        return self._stop_reason
+
+    async def _live(self, account: Account) -> None:
+        settled = await self._recover(account)
+        async with FeedManager(
+            self.setup.instruments,
+            self.setup.transport,
+            self.setup.endpoints,
+            clock=self.setup.clock,
+            steady=self.setup.steady,
+            jitter=self.setup.jitter,
+            rests=self.setup.rests,
+            on_event=self._on_feed,
+            patience=self.setup.patience,
+        ) as self.feeds:
+            recorder = Recorder(self.setup.recording, self.setup.clock) if self.setup.recording is not None else None
+            try:
+                await self._start(account, settled, recorder)
+                self.stage = "running"
+                self.is_ready.set()
+                await self._stopped.wait()
+            finally:
+                self.stage = "stopping"
+                await self._wind_up()
+                if recorder is not None:
+                    recorder.close()
+        self.flush()
+        self.journal.append(Ended(ts_ns=self.setup.clock(), reason=self._stop_reason), urgent=True)
+        self.stage = "stopped"
+
+    async def _wind_up(self) -> None:
+        await self.tasks.close()
+        if self._trading is not None:
+            await self._trading.close()
+
+    @property
+    def trading(self) -> Trading:
+        """The account's side; there from the moment that the venue has been asked what it knows."""
+        assert self._trading is not None
+        return self._trading
+
+    # -- recovering -------------------------------------------------------------------------------------------------
+    async def _recover(self, account: Account) -> Settled:
+        """Ask the venue what became of everything, and bring the books in line."""
+        client, config = account.client, self.setup.config
+        self.reader = VenueReader(client, self.known, lambda text: self.note("venue", text))
+        await self._measure_clock()
+        leverage: dict[Any, int] = {}
+        for phase in self.setup.phases:
+            declared = config.declaration(phase.id)
+            for instrument in self.setup.instruments:
+                if instrument.is_perp and instrument.venue in self.setup.order_venues:
+                    leverage[instrument.id] = max(leverage.get(instrument.id, 1), min(declared.leverage[1], instrument.max_leverage))
+        await self._until_answered(lambda: client.prepare(leverage))
+        found = await self.reader.find(self.kept.open_orders, self.kept.last_execution_ns)
+        traded = {name: i for name, i in self.known.items() if i.venue in self.setup.order_venues}
+        settled = settle(self.kept, traded, found.executions, found.positions, found.wallet, self.setup.clock())
+        for text in settled.notes:
+            self.note("recovery", text)
+        return settled
+
+    async def _measure_clock(self) -> None:
+        self.offset_ns += await self._until_answered(self.account.client.clock_offset_ns)
+
+    def venue_now_ns(self) -> int:
+        """Return the venue's clock as well as we know it."""
+        return self.setup.clock() + self.offset_ns
+
+    async def _until_answered(self, ask: Callable[[], Any]) -> Any:
+        wait_s = 0.25
+        while True:
+            try:
+                return await ask()
+            except VenueUnavailable as error:
+                self.note("venue", str(error))
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, 5.0)
+
+    # -- starting ---------------------------------------------------------------------------------------------------
+    async def _start(self, account: Account, settled: Settled, recorder: Recorder | None) -> None:
+        setup, memory = self.setup, settled.memory
+        is_first = self.kept.memory is None
+        equity_start = self.kept.equity_start or memory.cash
+        self.ledger = Ledger(setup.instruments, Money(equity_start))
+        for booking in (*self.kept.bookings, *settled.bookings):
+            self.ledger.book(booking)
+        bands = [bind(phase, setup.config) for phase in setup.phases if phase.declaration.band is not None]
+        self.governor = BrainGovernor(bands, setup.config.brain, memory=None if is_first and not memory.holdings else memory, order_venues=setup.order_venues)
+        self.layout = layout_of(setup.instruments)
+        self.engine = PerEvent(self.layout, self.governor, cash=memory.cash, slots=self.governor.slots, venue=lambda e: MirrorVenue(e, self.outbox))
+        self._trading = Trading(self, account, self.kept.boot + 1, settled.seen, settled.last_execution_ns)
+        self.journalling = Journalling(self.journal, self.kept, self.ledger, self.outbox, self.trading.release, self._lost, self._on_decision)
+        handlers = {i.id: recorder.handler(i) for i in setup.instruments} if recorder is not None else {}
+        await self._warm(handlers)
+        for instrument in setup.instruments:
+            self._subscribe(instrument, handlers.get(instrument.id))
+        await self._quotes()
+        self._write_start(settled, equity_start, recorder)
+        if recorder is not None:
+            self.tasks.start(recorder.run())
+        self.engine.start(self.stamp())
+        self.flush()
+        self._relay.to = self.trading.service
+        self.trading.service.is_streaming = True
+        self.trading.service.refresh()
+        for name in settled.unprotected:
+            held = memory.holdings[name]
+            self.trading.service.protect(self.known[name], held.stop, held.target)
+        self.watching = Watching(self)
+        self.tasks.start(self.watching.run())
+
+    def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None) -> None:
+        setup, who = self.setup, self.setup.identity
+        started = Started(
+            boot=self.kept.boot + 1, ts_ns=setup.clock(), wall_ns=setup.wall(), name=who.name, mode=who.mode, feed=who.feed, speed=setup.speed(), seed=who.seed,
+            config_digest=setup.config.digest, code_digest=who.code_digest, settings=dict(who.settings), phases=tuple(str(p.id) for p in setup.phases),
+            instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
+            notes=tuple(settled.notes), seen=tuple(settled.seen[-2_000:]), last_execution_ns=settled.last_execution_ns,
+            recording=str(setup.recording.name) if recorder is not None and setup.recording is not None else "",
+        )  # fmt: skip
+        self.journal.append(started)
+        add(self.kept, started)
+
+    async def _warm(self, handlers: dict[Any, Any]) -> None:
+        """Feed bars from before the start, so that look-ups have a past; an instrument whose bars are not to be had has none."""
+        setup, histories = self.setup, []
+        now = setup.clock()
+        for instrument in setup.instruments:
+            rest = setup.rests.get(instrument.venue)
+            if rest is None:
+                continue
+            try:
+                klines = await rest.klines(instrument, setup.history_minutes, setup.history_bars)
+            except VenueUnavailable as error:
+                self.note("history", f"{instrument.id} begins without a past: {error}")
+                continue
+            histories.append((instrument, history_rows(instrument, klines, setup.history_minutes, now)))
+        for instrument, ts, values in warm(self.engine, self.layout, histories):
+            if instrument.id in handlers:
+                handlers[instrument.id](ts, StreamKind.TRADE, values, ts)
+
+    def _subscribe(self, instrument: Instrument, record: Any) -> None:
+        take = router(self.engine, self.layout, instrument, self._after_row)
+        rows, name = self.rows, str(instrument.id)
+        rows[name] = 0
+
+        def both(ts_ns: int, kind: StreamKind, values: Any, event_ns: int) -> None:
+            rows[name] += 1
+            if record is not None:
+                record(ts_ns, kind, values, event_ns)
+            take(ts_ns, kind, values, event_ns)
+
+        self.feeds.subscribe(instrument.venue, instrument.symbol, kinds_of(instrument) | {StreamKind.GAP}, both)
+
+    async def _quotes(self) -> None:
+        """Wait until every instrument has a price; without one nothing can be valued."""
+        told = False
+        for waited in range(10_000_000):
+            missing = [i.id for k, i in enumerate(self.setup.instruments) if not self.engine.value2(k)]
+            if not missing:
+                return
+            if waited == 100 and not told:
+                told = True
+                self.note("feed", f"no price yet of {', '.join(missing)}: is the venue reachable?")
+            await asyncio.sleep(0.05)
+
+    # -- what reaches the engine --------------------------------------------------------------------------------------
+    def stamp(self) -> int:
+        """Return a time for something that is no market row: later than every row so far."""
+        self.feeds.time.frame()
+        return self.feeds.time.next()
+
+    def _after_row(self, ts_ns: int) -> None:
+        if self.engine.record.entries or self.outbox.pending:
+            self.flush(ts_ns)
+
+    def tick(self) -> None:
+        """Let timers run while the market is silent."""
+        ts_ns = self.stamp()
+        self.engine.advance(ts_ns)
+        self.flush(ts_ns)
+
+    def hear(self, word: Heard) -> None:
+        """Let a word of the venue or of the operator reach the engine."""
+        ts_ns = self.stamp()
+        self.engine.advance(ts_ns)
+        venue = self.engine.venue
+        assert isinstance(venue, MirrorVenue)
+        venue.hear(word)
+        self.flush(ts_ns, word)
+
+    def flush(self, ts_ns: int | None = None, word: Heard | None = None) -> None:
+        """Journal what has been decided and let go what is to be sent."""
+        self.journalling.flush(self.engine, self.governor, self.engine.now if ts_ns is None else ts_ns, word)
+        if self.governor.machine.configuration.is_in("stopped"):
+            self._stopped.set()
+
+    def _lost(self, sent: tuple[Sent, ...], reason: str) -> None:
+        """Orders that could not be journalled were not sent: whoever waits for them is told."""
+        self.note("journal", reason)
+        loop = asyncio.get_running_loop()
+        for each in sent:
+            if isinstance(each, Submit):
+                word = OrderMoved(client_order_id=each.client_order_id, status=OrderStatus.REJECTED, reason=f"not journalled: {reason}")
+                loop.call_soon(self.hear, word)
+
+    async def agree(self) -> None:
+        """Compare our books with the venue's; what differs twice while nothing moved is corrected, because the venue is right."""
+        if self._agreeing:
+            return
+        self._agreeing = True
+        try:
+            await self._agree()
+        except (VenueUnavailable, Unreadable) as error:
+            self.note("venue", f"reconciliation waits: {error}")
+        finally:
+            self._agreeing = False
+
+    async def _agree(self) -> None:
+        service = self.trading.service
+        for _ in range(5):
+            await service.poll()
+            moved = self._fingerprint()
+            held = {p.instrument: p for p in await self.reader.positions_twice()}
+            wallet = await self.trading.client.wallet()
+            await service.poll()
+            if moved == self._fingerprint():
+                break
+        else:
+            return  # it never stood still; the next look will be luckier
+        agreed = True
+        for k, instrument in enumerate(self.setup.instruments):
+            if not instrument.is_perp or instrument.venue not in self.setup.order_venues:
+                continue
+            found, ours = held.get(instrument.id), self.engine.account.lots[k]
+            theirs = found.signed_lots if found else 0
+            if theirs != ours:
+                agreed = False
+                self._corrections += 1
+                price = self.engine.value2(k) // 2 if ours else instrument.ticks_nearest(Decimal(found.entry_price)) if found else 0
+                self.note("reconciliation", f"{instrument.id}: the venue holds {theirs} lots, the books had {ours}; corrected")
+                self.hear(self.trading.corrected(found, instrument.id, ours, price, self._corrections))
+            elif found is not None:
+                known = self.engine.venue.protection.get(k)
+                if known is not None and known.stop is not None and found.stop != known.stop:
+                    agreed = False
+                    self.note("reconciliation", f"{instrument.id}: the stop at the venue is {found.stop}, it should be {known.stop}; set again")
+                    service.protect(instrument, known.stop, known.target)
+        agreed = self._agree_cash(wallet) and agreed
+        if agreed:
+            self.watching.reconciled_ns = self.setup.clock()
+
+    def _agree_cash(self, wallet: WalletReport) -> bool:
+        difference = wallet.cash - wallet_cash(self.engine.account.cash, self.ledger)
+        if abs(difference) < CENT:
+            self._cash_off = 0
+            return True
+        if difference == self._cash_off:  # seen twice
+            self._cash_off = 0
+            self.hear(Deposited(amount=Money(difference), reason=f"the venue has {to_usdt(wallet.cash)} USDT"))
+        else:
+            self._cash_off = difference
+        return False
+
+    def _fingerprint(self) -> tuple[object, ...]:
+        """What must not change while two pictures are compared."""
+        account = self.engine.account
+        working = tuple((o.client_order_id, o.leaves_lots) for o in self.engine.venue.working.values() if o.intent.order_type is OrderType.MARKET)
+        return account.cash, tuple(account.lots), working
+
+    # -- what is told ---------------------------------------------------------------------------------------------
+    def note(self, author: str, text: str) -> None:
+        """Remember a line for whoever looks."""
+        self.notes.append(NoteLine(ts_ns=self.setup.clock(), author=author, text=text))
+        self._say(f"{author}: {text}")
+
+    def _on_decision(self, decision: tuple[Any, ...]) -> None:
+        if decision[0] == "note":
+            self.note(str(decision[2]), str(decision[3]))
+        elif decision[0] == "chart":
+            self.note("brain", f"{decision[2]}: {decision[3]} → {decision[4]}")
+        elif decision[0] == "refused":
+            self.note("brain", f"refused {decision[2]}: {decision[5]} (observed {decision[6]}, limit {decision[7]})")
+
+    def _on_feed(self, event: FeedEvent) -> None:
+        if event.kind is FeedEventKind.CLOCK_STEP and self.is_ready.is_set():
+            self.watching.clock_stepped()
+        self.note("feed", f"{event.venue} {event.topic} {event.kind} {event.text}".replace("  ", " "))
+
+    def _on_journal(self, status: JournalStatus, reason: str) -> None:
+        self.journal_status = status
+        self.note("journal", f"{status}: {reason}")
+
+    # -- the operator -------------------------------------------------------------------------------------------------
+    def ask(self, wish: Wish, reason: str) -> str:
+        """Pass on a wish; returns why it was refused, empty where it was not."""
+        self.hear(Asked(wish=wish, reason=reason))
+        return self.governor.steering.refusal
+
+    def begin_stop(self, reason: str, *, flatten: bool = False) -> None:
+        """Begin to stop; `run` returns soon after. Before the engine runs there is nothing to wait for."""
+        self._stop_reason = self._stop_reason or reason
+        if self.stage != "running":
+            if self.stage != "stopping":
+                raise TitanError(f"the session is {self.stage}; interrupt it, nothing is under way yet")
+            return
+        refusal = self.ask(Wish.STOP_FLAT if flatten else Wish.STOP, reason)
+        if refusal:
+            self._stop_reason = ""
+            raise TitanError(refusal)
+        if not flatten:
+            asyncio.get_running_loop().call_later(STOP_PATIENCE_S, self._stopped.set)

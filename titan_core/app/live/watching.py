@@ -1,0 +1,121 @@
+"""What a session does by the clock: timers in a silent market, doubts about feeds and venues, the venue's clock, agreement with its books, snapshots.
+
+A venue with open positions that answers neither by REST nor by its stream for `LOST_S` seconds of our own running time, outside an announced maintenance, is an
+emergency; the flattening itself begins when it answers again.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from titan_core.engine.heard import Doubted, VenueTroubled, Wish
+from titan_core.errors import Unreadable, VenueUnavailable
+from titan_core.execution.outcomes import Outcome
+from titan_core.model.units import MS, S
+
+if TYPE_CHECKING:
+    from titan_core.app.live.session import Session
+
+TICK_S = 0.1
+LOOK_S = 1.0
+PROBE_S = 5.0
+CLOCK_S = 60.0
+AGREE_S = 60.0
+LOST_S = 30.0
+MOST_OFFSET_NS = 500 * MS
+RECOVERABLE = (Outcome.CLOCK, Outcome.BANNED, Outcome.MAINTENANCE, Outcome.NOT_ALLOWED, Outcome.POSITION_MODE)
+
+
+class Watching:
+    """Watches one session until its task is cancelled."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+        self._doubts: dict[str, str] = {}
+        self.trouble = ""
+        """Why the venue takes no entries now; empty where it does."""
+        self.is_answering = True
+        self.reconciled_ns = 0
+        self._silent_s = 0.0
+        self._maintenance = False
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        loop, session = asyncio.get_running_loop(), self._session
+        last_look = last_probe = last_clock = loop.time()
+        last_agree = loop.time() - AGREE_S + PROBE_S
+        while True:
+            await asyncio.sleep(TICK_S)
+            session.tick()
+            now = loop.time()
+            if now - last_look >= LOOK_S:
+                self._look(min(now - last_look, 2 * LOOK_S))
+                last_look = now
+            due_s = PROBE_S / 5 if self.trouble or not self.is_answering else CLOCK_S
+            if now - last_clock >= due_s or self._wake.is_set():
+                self._wake.clear()
+                last_clock = now
+                session.tasks.start(self._measure())
+            if not session.trading.service.is_streaming and now - last_probe >= PROBE_S:
+                last_probe = now
+                session.trading.service.refresh()
+            if now - last_agree >= AGREE_S:
+                last_agree = now
+                session.tasks.start(session.agree())
+
+    def on_trouble(self, outcome: Outcome, message: str) -> None:
+        """The venue has refused something for a reason that concerns every order."""
+        if outcome in RECOVERABLE:
+            self._maintenance = outcome is Outcome.MAINTENANCE
+            self._set_trouble(f"{outcome}: {message}")
+            self._wake.set()
+
+    def clock_stepped(self) -> None:
+        """The computer's clock was set: what we know of the venue's clock is worth nothing until it is measured again."""
+        self._set_trouble("the computer's clock was set; measuring the venue's clock again")
+        self._wake.set()
+
+    # -- looks --------------------------------------------------------------------------------------------------------
+    def _look(self, passed_s: float) -> None:
+        session = self._session
+        for name in session.known:
+            reason = session.feeds.doubt(name)
+            if bool(reason) != bool(self._doubts.get(str(name), "")):
+                self._doubts[str(name)] = reason
+                session.hear(Doubted(instrument=name, reason=reason))
+        if self.is_answering or session.trading.service.is_streaming or self._maintenance:
+            self._silent_s = 0.0
+            return
+        self._silent_s += passed_s  # a process that was stopped does not count the time it slept
+        if self._silent_s >= LOST_S and session.engine.account.held() and not session.governor.machine.configuration.is_in("emergency"):
+            session.ask(Wish.PANIC, f"the venue with open positions has not answered for {self._silent_s:.0f} s")
+
+    async def _measure(self) -> None:
+        """Ask the venue for its clock; that it answers is worth as much as what it says."""
+        session = self._session
+        try:
+            offset_ns = await session.trading.client.clock_offset_ns()
+        except (VenueUnavailable, Unreadable) as error:
+            if self.is_answering:
+                session.note("venue", str(error))
+            self.is_answering = False
+            self._set_trouble(f"it does not answer: {error}")
+            return
+        self.is_answering = True
+        self._maintenance = False
+        session.offset_ns += offset_ns
+        drift_ns = abs(offset_ns)
+        if drift_ns > MOST_OFFSET_NS:
+            self._set_trouble(f"its clock and ours have drifted {drift_ns / S:.3f} s apart; measuring again")
+            self._wake.set()
+        else:
+            self._set_trouble("")
+
+    def _set_trouble(self, reason: str) -> None:
+        if bool(reason) != bool(self.trouble):
+            venue_ids = sorted(self._session.setup.order_venues)
+            self.trouble = reason
+            for venue in venue_ids:
+                self._session.hear(VenueTroubled(venue=str(venue), reason=reason))
+        else:
+            self.trouble = reason
