@@ -50,6 +50,10 @@ class RestDoor(ABC):
     def read(self, status: int, body: str) -> Reply:
         """Read an answer. Whatever cannot be read is of unknown outcome."""
 
+    def route(self, path: str) -> str:
+        """Return a path as ccxt wants it."""
+        return path
+
     def remaining(self, headers: Mapping[str, str]) -> float | None:
         """Return what the venue says is left of its budget, where it says so."""
         return None
@@ -65,7 +69,7 @@ class RestDoor(ABC):
         """Send what the limiter has admitted."""
         self.sent += 1
         given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
-        signed = self.exchange.sign(path, self.section(path), method, given)
+        signed = self.exchange.sign(self.route(path), self.section(path), method, given)
         try:
             answer = self.http(signed["url"], signed["method"], signed["headers"], signed["body"])
             status, headers, body = await asyncio.wait_for(answer, self.timeout_s)

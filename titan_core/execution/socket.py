@@ -1,7 +1,7 @@
 """One authenticated websocket that stays alive: sign in, ping, notice silence, come back. What is said for that is each venue's own and stands in its room.
 
-A socket that has carried nothing for `silence_s` is taken for dead, whatever the kernel thinks of it: every venue answers the pings in its own words. Between two
-attempts it waits longer each time, with jitter, so that many clients do not come back at once.
+A socket that has carried nothing for `silence_s` is taken for dead, whatever the kernel thinks of it: every venue answers the pings in its own words. Between
+two attempts it waits longer each time, with jitter, so that many clients do not come back at once.
 """
 
 import asyncio
