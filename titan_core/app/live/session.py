@@ -11,7 +11,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from titan_core.app.compose import bind
 from titan_core.app.live.asking import VenueReader
 from titan_core.app.live.entries import Ended, Kept, Sent, Started, Submit
 from titan_core.app.live.folding import add, empty, fold
@@ -148,6 +147,11 @@ class Session:
             await self._trading.close()
 
     @property
+    def has_journal(self) -> bool:
+        """Whether the journal is open by now."""
+        return hasattr(self, "journal")
+
+    @property
     def trading(self) -> Trading:
         """The account's side; there from the moment that the venue has been asked what it knows."""
         assert self._trading is not None
@@ -156,15 +160,14 @@ class Session:
     # -- recovering -------------------------------------------------------------------------------------------------
     async def _recover(self, account: Account) -> Settled:
         """Ask the venue what became of everything, and bring the books in line."""
-        client, config = account.client, self.setup.config
+        client = account.client
         self.reader = VenueReader(client, self.known, lambda text: self.note("venue", text))
         await self._measure_clock()
         leverage: dict[Any, int] = {}
-        for phase in self.setup.phases:
-            declared = config.declaration(phase.id)
+        for binding in self.setup.bindings:
             for instrument in self.setup.instruments:
                 if instrument.is_perp and instrument.venue in self.setup.order_venues:
-                    leverage[instrument.id] = max(leverage.get(instrument.id, 1), min(declared.leverage[1], instrument.max_leverage))
+                    leverage[instrument.id] = max(leverage.get(instrument.id, 1), min(binding.declaration.leverage[1], instrument.max_leverage))
         await self._until_answered(lambda: client.prepare(leverage))
         found = await self.reader.find(self.kept.open_orders, self.kept.last_execution_ns)
         traded = {name: i for name, i in self.known.items() if i.venue in self.setup.order_venues}
@@ -198,8 +201,8 @@ class Session:
         self.ledger = Ledger(setup.instruments, Money(equity_start))
         for booking in (*self.kept.bookings, *settled.bookings):
             self.ledger.book(booking)
-        bands = [bind(phase, setup.config) for phase in setup.phases if phase.declaration.band is not None]
-        self.governor = BrainGovernor(bands, setup.config.brain, memory=None if is_first and not memory.holdings else memory, order_venues=setup.order_venues)
+        bands = [binding for binding in setup.bindings if binding.declaration.band is not None]
+        self.governor = BrainGovernor(bands, setup.limits, memory=None if is_first and not memory.holdings else memory, order_venues=setup.order_venues)
         self.layout = layout_of(setup.instruments)
         self.engine = PerEvent(self.layout, self.governor, cash=memory.cash, slots=self.governor.slots, venue=lambda e: MirrorVenue(e, self.outbox))
         self._trading = Trading(self, account, self.kept.boot + 1, settled.seen, settled.last_execution_ns)
@@ -227,7 +230,7 @@ class Session:
         setup, who = self.setup, self.setup.identity
         started = Started(
             boot=self.kept.boot + 1, ts_ns=setup.clock(), wall_ns=setup.wall(), name=who.name, mode=who.mode, feed=who.feed, speed=setup.speed(), seed=who.seed,
-            config_digest=setup.config.digest, code_digest=who.code_digest, settings=dict(who.settings), phases=tuple(str(p.id) for p in setup.phases),
+            config_digest=who.config_digest, code_digest=who.code_digest, settings=dict(who.settings), phases=tuple(str(b.declaration.id) for b in setup.bindings),
             instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
             notes=tuple(settled.notes), seen=tuple(settled.seen[-2_000:]), last_execution_ns=settled.last_execution_ns,
             recording=str(setup.recording.name) if recorder is not None and setup.recording is not None else "",

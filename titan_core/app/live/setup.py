@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import field, frozen
 
 from titan_core.app.live.entries import Entry, Kept
-from titan_core.config.load import Config
+from titan_core.brain.limits import BrainLimits
+from titan_core.engine.phases import PhaseBinding
 from titan_core.execution.client import Listener, VenueClient
 from titan_core.feed.rest.port import VenueRest
 from titan_core.feed.transport import Transport
@@ -18,7 +19,6 @@ from titan_core.journal.port import Journal, OnStatus
 from titan_core.journal.recovery import Recovery
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument
-from titan_core.plugin_host import LoadedPhase
 
 
 class Account(Protocol):
@@ -43,6 +43,7 @@ class Identity:
     feed: str
     seed: int | None = None
     code_digest: str = ""
+    config_digest: str = ""
     settings: Mapping[str, str] = field(factory=dict)
 
 
@@ -51,8 +52,8 @@ class Setup:
     """Everything around a session. `clock` is the market's time, `wall` the computer's; both ns since 1970."""
 
     identity: Identity
-    config: Config
-    phases: Sequence[LoadedPhase]
+    bindings: Sequence[PhaseBinding]
+    limits: BrainLimits
     instruments: tuple[Instrument, ...]
     order_venues: frozenset[VenueId]
     clock: Callable[[], int]
@@ -70,4 +71,3 @@ class Setup:
     patience: Patience | None = None
     history_minutes: int = 5
     history_bars: int = 400
-    account_name: Any = "bybit"
