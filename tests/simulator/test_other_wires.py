@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from tests.simulator.builders import MEXC, Script, box_of
-from tests.simulator.wires import Client, binance, body_of, mexc, mexc_private, mexc_request
+from tests.simulator.wires import KEY, Client, binance, body_of, mexc, mexc_private, mexc_request
 from titan_core.model.enums import Side
 from titan_core.model.units import MS, S
 from titan_core.simulator.box import Box
-from titan_core.simulator.wire import Request, Response
+from titan_core.simulator.wire import Request, Response, signature
 
 PRIVATE = "/api/v1/private/"
 
@@ -154,8 +154,9 @@ def test_mexc_orders_from_opening_to_closing() -> None:
     assert (found["orderId"], found["state"], found["side"], found["dealVol"]) == (made, 3, 3, 100)
     (position,) = mexc(box, "GET", PRIVATE + "position/open_positions")["data"]
     assert (position["positionType"], position["holdVol"], box.exchanges["mexc"].account.positions[MEXC].lots) == (2, 100, -100)
-    (plan,) = mexc(box, "GET", PRIVATE + "planorder/list/orders")["data"]
-    assert plan["triggerPrice"] == 61000.0
+    (stop,) = mexc(box, "GET", PRIVATE + "stoporder/list/orders")["data"]
+    assert (stop["stopLossPrice"], stop["takeProfitPrice"], stop["positionId"]) == (61000.0, 0, position["positionId"])
+    assert mexc(box, "GET", PRIVATE + "planorder/list/orders")["data"] == []
     resting = mexc(box, "POST", PRIVATE + "order/create", {"symbol": "BTC_USDT", "vol": 10, "type": 1, "side": 2, "price": 59000})["data"]["orderId"]
     answer = mexc(box, "POST", PRIVATE + "order/cancel", [resting, made, "1"])["data"]
     assert [each["errorCode"] for each in answer] == [0, 2041, 2040]
@@ -205,3 +206,52 @@ def test_mexc_plan_orders_and_leverage() -> None:
     box.advance(box.now_ns() + S)
     assert box.exchanges["mexc"].account.positions[MEXC].lots == 10
     assert mexc(box, "POST", PRIVATE + "position/change_position_mode", {"positionMode": 1})["code"] == 2019
+
+
+def test_mexc_stops_of_a_position_are_one_row_that_is_moved_and_withdrawn() -> None:
+    box = box_of(Script().quote(60_000.0))
+    assert mexc(box, "POST", PRIVATE + "order/create", {"symbol": "BTC_USDT", "vol": 100, "type": 5, "side": 1})["success"]
+    (position,) = mexc(box, "GET", PRIVATE + "position/open_positions")["data"]
+    wanted = {"positionId": position["positionId"], "vol": 100, "volType": 2, "stopLossPrice": 59000, "takeProfitPrice": 62000}
+    assert mexc(box, "POST", PRIVATE + "stoporder/place", wanted | {"stopLossPrice": 0, "takeProfitPrice": 0})["code"] == 5001
+    number = mexc(box, "POST", PRIVATE + "stoporder/place", wanted)["data"]
+    assert mexc(box, "POST", PRIVATE + "stoporder/place", wanted)["code"] == 5004, "what rests covers the position already"
+    assert mexc(box, "POST", PRIVATE + "stoporder/change_plan_price", {"stopPlanOrderId": number, "stopLossPrice": 59500})["success"]
+    (stop,) = mexc(box, "GET", PRIVATE + "stoporder/open_orders", {"symbol": "BTC_USDT"})["data"]
+    assert (stop["id"], stop["stopLossPrice"], stop["takeProfitPrice"], stop["vol"]) == (number, 59500.0, 0, 100)
+    assert mexc(box, "POST", PRIVATE + "order/cancel_all", {})["success"] and mexc(box, "POST", PRIVATE + "planorder/cancel_all", {})["success"]
+    assert mexc(box, "POST", PRIVATE + "stoporder/cancel", [{"stopPlanOrderId": 1}])["code"] == 5002
+    assert mexc(box, "POST", PRIVATE + "stoporder/cancel", [{"stopPlanOrderId": number}])["success"], "no other cancellation has touched it"
+    assert mexc(box, "GET", PRIVATE + "stoporder/list/orders")["data"] == [] and not box.exchanges["mexc"].account.open_orders
+
+
+def test_what_a_mexc_stop_places_has_an_id_of_the_venues_and_lists_of_deals_have_none() -> None:
+    box = box_of(Script().quote(60_000.0).trade(58_900.0, 5))
+    client = mexc_private(box)
+    opened_with = {"symbol": "BTC_USDT", "vol": 100, "type": 5, "side": 1, "externalOid": "mine", "stopLossPrice": 59000}
+    assert mexc(box, "POST", PRIVATE + "order/create", opened_with)["success"]
+    box.advance(box.now_ns() + S)
+    closed, opened = mexc(box, "GET", PRIVATE + "order/list/order_deals", {"symbol": "BTC_USDT"})["data"]
+    assert "externalOid" not in opened and (opened["side"], closed["side"]) == (1, 4)
+    asked = {"order_ids": f"{opened['orderId']},{closed['orderId']},1"}
+    ids = [each["externalOid"] for each in mexc(box, "GET", PRIVATE + "order/batch_query", asked)["data"]]
+    assert ids[0] == "mine" and ids[1].startswith("stoporder_STOP_LOSS_")
+    assert [each["data"]["externalOid"] for each in client.topic("push.personal.order.deal")] == ids
+    assert {each["data"]["externalOid"] for each in client.topic("push.personal.order")} == set(ids), "one that waits is no order yet"
+    assert mexc(box, "GET", PRIVATE + "order/list/order_deals", {"symbol": "BTC_USDT", "start_time": closed["timestamp"] + 1})["data"] == []
+
+
+def test_mexc_says_what_a_key_may_do() -> None:
+    box = box_of(Script().quote(60_000.0))
+    at = box.venues["mexc"].server_ms()
+
+    def asked(key: str, stamp: int = at) -> tuple[int, Any]:
+        query = f"accessKey={KEY.key}&timestamp={stamp}&recvWindow=5000"
+        request = Request("GET", "/api/v3/apiKeyInfo", f"{query}&signature={signature(KEY.secret, query)}", {"x-mexc-apikey": key})
+        answer = box.handle_http("mexc", request)
+        assert isinstance(answer, Response)
+        return answer.status, body_of(answer)
+
+    status, facts = asked(KEY.key)
+    assert (status, facts["ipWhiteList"], facts["status"]) == (200, "127.0.0.1", "VALID") and "WITHDRAW" not in facts["permissions"]
+    assert [asked("other")[0], asked(KEY.key, at - 6_000)[1]["code"]] == [400, 700003]

@@ -72,8 +72,8 @@ _MEXC: dict[Outcome, tuple[int, ...]] = {
     Outcome.NOT_FOUND: (2040, 2041, 2042, 5002),
     Outcome.NOTHING_TO_REDUCE: (2008, 2009),
     Outcome.REJECTED: (
-        600, 601, 1001, 1002, 1003, 1004, 2001, 2002, 2003, 2004, 2006, 2007, 2011, 2013, 2014, 2015, 2016, 2023, 2024, 2025, 2026, 2028, 2029, 2030, 2031, 2032,
-        2033, 2034, 2035, 2036, 2038, 3001, 3002, 3003, 3004, 4001, 5001, 5003, 5004, 6003, 6004, 6005,
+        600, 601, 1001, 1002, 1003, 1004, 2001, 2002, 2003, 2004, 2006, 2007, 2011, 2013, 2014, 2015, 2016, 2023, 2024, 2025, 2026, 2028, 2029, 2030, 2031,
+        2032, 2033, 2034, 2035, 2036, 2038, 3001, 3002, 3003, 3004, 4001, 5001, 5003, 5004, 6003, 6004, 6005,
     ),
     Outcome.NO_MARGIN: (2005, 2018),
     Outcome.POSITION_MODE: (2019, 2021, 2022, 2027),
@@ -84,8 +84,8 @@ _MEXC: dict[Outcome, tuple[int, ...]] = {
     Outcome.NOT_ALLOWED: (401, 402, 406, 511, 602, 701, 702, 703, 704, 1000, 6001, 6002, 700001, 700002, 700004, 700005, 700006, 700007),
     Outcome.UNKNOWN: (500, 501, 506, 9999),
 }  # fmt: skip
-"""`603` (repeated request) is what a client id that is taken is answered with; `2008` (quantity insufficient) that there is less to close than was said; `2019`,
-`2021` and `2027` that the account's mode, leverage or margin is not as the order says."""
+"""`603` (repeated request) is what a client id that is taken is answered with; `2008` (quantity insufficient) says that there is less to close than was said;
+`2019`, `2021` and `2027` that the account's mode, leverage or margin is not as the order says."""
 
 _BY_CODE = {
     "bybit": {code: outcome for outcome, codes in _BYBIT.items() for code in codes},

@@ -5,12 +5,13 @@ from typing import Any
 
 from titan_core.model.enums import Side
 from titan_core.model.ids import InstrumentId
-from titan_core.model.units import S
+from titan_core.model.units import MS, S
 from titan_core.simulator.exchange import Scope
 from titan_core.simulator.listings import Listing
 from titan_core.simulator.mexc_market import MexcError, MexcMarket
-from titan_core.simulator.mexc_shapes import CODES, FIRST_POSITION, asset_shape, deal_shape, order_shape, position_shape
-from titan_core.simulator.orders import FillKind, Kind, NewOrder, Order, Origin, PriceKind, Reason, Refusal, Status, Tif, Trigger
+from titan_core.simulator.mexc_shapes import CODES, FIRST_POSITION, asset_shape, key_shape, listed_deal_shape, order_shape, position_shape
+from titan_core.simulator.mexc_stops import MexcStops
+from titan_core.simulator.orders import FillKind, Kind, NewOrder, Order, Origin, Reason, Refusal, Status, Tif, Trigger
 from titan_core.simulator.venue import Venue
 from titan_core.simulator.wire import Credential, Request, Response, Window, encode, number, on_grid, same, signature
 
@@ -20,7 +21,6 @@ LIMIT, SPAN_NS = 20, 2 * S
 """Requests to one endpoint in two seconds."""
 MAX_EXTERNAL_CHARS = 32
 TIFS = {1: Tif.GTC, 2: Tif.POST_ONLY, 3: Tif.IOC, 4: Tif.FOK}
-TRIGGERS = {1: PriceKind.LAST, 2: PriceKind.MARK, 3: PriceKind.INDEX}
 SPOT_ANSWERS: dict[str, Any] = {"exchangeInfo": {"timezone": "CST", "symbols": []}, "capital/config/getall": [], "defaultSymbols": {"data": []}, "ping": {}}
 """The spot market is not part of the box; clients ask for its symbols and coins when they start."""
 
@@ -31,6 +31,7 @@ class MexcRest:
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.market = MexcMarket(venue)
+        stops = MexcStops(self)
         self._windows: dict[str, Window] = {}
         self.routes: dict[tuple[str, str], Callable[[str, Any], Any]] = {
             ("GET", "account/assets"): lambda rest, query: [self._asset()],
@@ -53,12 +54,17 @@ class MexcRest:
             ("GET", "order/list/history_orders"): self.history,
             ("GET", "order/list/order_deals"): self.deals,
             ("GET", "order/deal_details"): lambda rest, query: self._deals_of(rest),
-            ("POST", "planorder/place"): self.place_plan,
-            ("POST", "planorder/cancel"): self.cancel_plans,
-            ("POST", "planorder/cancel_all"): lambda rest, body: self._cancel_scope(body, Scope.CONDITIONAL),
-            ("GET", "planorder/list/orders"): self.plans,
-            ("POST", "stoporder/place"): self.place_stop,
-            ("POST", "stoporder/cancel_all"): lambda rest, body: self._cancel_scope(body, Scope.CONDITIONAL),
+            ("GET", "order/batch_query"): self.batch,
+            ("POST", "planorder/place"): stops.place_plan,
+            ("POST", "planorder/cancel"): stops.cancel_plans,
+            ("POST", "planorder/cancel_all"): stops.cancel_all_plans,
+            ("GET", "planorder/list/orders"): stops.plans,
+            ("POST", "stoporder/place"): stops.place_stop,
+            ("POST", "stoporder/cancel"): stops.cancel_stops,
+            ("POST", "stoporder/cancel_all"): stops.cancel_all_stops,
+            ("POST", "stoporder/change_plan_price"): stops.change_stop,
+            ("GET", "stoporder/list/orders"): stops.stops,
+            ("GET", "stoporder/open_orders"): stops.open_stops,
         }
 
     def handle(self, request: Request) -> Response:
@@ -68,7 +74,7 @@ class MexcRest:
                 found = self.market.answer(request.path.removeprefix(PUBLIC), request.parameters())
                 return Response(404) if found is None else self._ok(found)
             if request.path.startswith(SPOT):
-                return self._spot(request.path.removeprefix(SPOT))
+                return self._spot(request)
             if request.path.startswith(PRIVATE):
                 return self._private(request)
             return Response(404)
@@ -80,10 +86,26 @@ class MexcRest:
     def _ok(self, data: Any) -> Response:
         return Response(200, encode({"success": True, "code": 0} if data is ... else {"success": True, "code": 0, "data": data}))
 
-    def _spot(self, path: str) -> Response:
+    def _spot(self, request: Request) -> Response:
+        path = request.path.removeprefix(SPOT)
         if path == "time":
             return Response(200, encode({"serverTime": self.venue.server_ms()}))
+        if path == "apiKeyInfo":
+            return self._key_info(request)
         return Response(200, encode(SPOT_ANSWERS[path])) if path in SPOT_ANSWERS else Response(404)
+
+    def _key_info(self, request: Request) -> Response:
+        """Say what an API key may do: signed as requests of the spot market are, by the query and with HTTP 400 for a refusal."""
+        credential, query = self.venue.credential(request.headers.get("x-mexc-apikey", "")), request.parameters()
+        asked = self.venue.credential(query.get("accessKey", ""))
+        stamp, (text, _, given) = query.get("timestamp", ""), request.query.partition("&signature=")
+        if credential is None or asked is None:
+            return Response(400, encode({"code": 10072, "msg": "Api key info invalid"}))
+        if not same(given, signature(credential.secret, text)):
+            return Response(400, encode({"code": 700002, "msg": "Signature for this request is not valid."}))
+        if not stamp.isdigit() or abs(int(stamp) - self.venue.server_ms()) > int(query.get("recvWindow", 5_000)):
+            return Response(400, encode({"code": 700003, "msg": "Timestamp for this request is outside of the recvWindow."}))
+        return Response(200, encode(key_shape(asked)))
 
     def _private(self, request: Request) -> Response:
         path = request.path.removeprefix(PRIVATE)
@@ -150,13 +172,14 @@ class MexcRest:
 
     def change_leverage(self, rest: str, body: Any) -> Any:
         """Set the leverage of a contract; the one that it has is accepted."""
-        instrument = self._instrument(body)
+        instrument = self.instrument(body)
         refusal = self.venue.account_exchange.set_leverage(instrument, int(body["leverage"]))
         if refusal is not None and refusal.reason is not Reason.LEVERAGE_SAME:
-            raise self._refuse(refusal)
+            raise self.refuse(refusal)
         return ...
 
-    def _instrument(self, body: Any) -> InstrumentId:
+    def instrument(self, body: Any) -> InstrumentId:
+        """Return what a request is about: the contract of a position, or one that is named."""
         if body.get("positionId"):
             number_wanted = int(body["positionId"]) - FIRST_POSITION
             for each in self.venue.account_exchange.account.positions.values():
@@ -176,11 +199,13 @@ class MexcRest:
         return {"pageSize": 20, "totalCount": len(rows), "totalPage": 1, "currentPage": 1, "resultList": rows}
 
     # -- orders -------------------------------------------------------------------------------------------------
-    def _refuse(self, refusal: Refusal) -> MexcError:
+    def refuse(self, refusal: Refusal) -> MexcError:
+        """Return a refusal in the venue's words."""
         code, text = CODES.get(refusal.reason, (600, "Parameter error"))
         return MexcError(code, text if refusal.reason is not Reason.STOP_SIDE else refusal.text)
 
-    def _ticks(self, listing: Listing, value: Any) -> int:
+    def ticks(self, listing: Listing, value: Any) -> int:
+        """Read a price, 0 where there is none."""
         if value in (None, "", 0, "0"):
             return 0
         ticks = on_grid(number(value), listing.instrument.tick_size)
@@ -190,12 +215,13 @@ class MexcRest:
 
     def create(self, rest: str, body: Any) -> dict[str, Any]:
         """Place an order."""
-        made = self.venue.account_exchange.place(self._new_order(body, None))
+        made = self.venue.account_exchange.place(self.new_order(body, None))
         if isinstance(made, Refusal):
-            raise self._refuse(made)
+            raise self.refuse(made)
         return {"orderId": made.id, "ts": self.venue.server_ms()}
 
-    def _new_order(self, body: Any, trigger: Trigger | None) -> NewOrder:
+    def new_order(self, body: Any, trigger: Trigger | None) -> NewOrder:
+        """Read an order."""
         listing = self.market.listing(str(body.get("symbol", "")))
         kind, side = int(body.get("orderType" if trigger else "type", 0)), int(body.get("side", 0))
         if kind not in (1, 2, 3, 4, 5, 6):
@@ -214,13 +240,13 @@ class MexcRest:
             side=Side.BUY if side in (1, 2) else Side.SELL,
             kind=Kind.MARKET if market else Kind.LIMIT,
             lots=lots,
-            price=0 if market else self._ticks(listing, body.get("price")),
+            price=0 if market else self.ticks(listing, body.get("price")),
             tif=TIFS.get(kind, Tif.GTC),
             reduce_only=side in (2, 4) or body.get("reduceOnly") is True,
             link_id=external,
             trigger=trigger,
-            stop_loss=self._ticks(listing, body.get("stopLossPrice")),
-            take_profit=self._ticks(listing, body.get("takeProfitPrice")),
+            stop_loss=self.ticks(listing, body.get("stopLossPrice")),
+            take_profit=self.ticks(listing, body.get("takeProfitPrice")),
             origin=Origin.STOP if trigger else Origin.USER,
         )
 
@@ -249,12 +275,9 @@ class MexcRest:
 
     def cancel_all(self, rest: str, body: Any) -> Any:
         """Cancel all orders of a contract, or all."""
-        return self._cancel_scope(body, Scope.ACTIVE)
-
-    def _cancel_scope(self, body: Any, scope: Scope) -> Any:
         symbol = body.get("symbol") if isinstance(body, dict) else None
         chosen = [self.market.listing(symbol)] if symbol else self.market.all()
-        self.venue.account_exchange.cancel_all([each.instrument.id for each in chosen], scope)
+        self.venue.account_exchange.cancel_all([each.instrument.id for each in chosen], Scope.ACTIVE)
         return ...
 
     def get(self, rest: str, query: Any) -> dict[str, Any]:
@@ -272,67 +295,36 @@ class MexcRest:
             raise MexcError(2040, "order not exist")
         return order_shape(self.venue, order)
 
-    def _page(self, orders: list[Order], rest: str, query: Any) -> list[dict[str, Any]]:
+    def page(self, orders: list[Order], rest: str, query: Any) -> list[Order]:
+        """Return one page of orders, the newest first."""
         symbol = rest or query.get("symbol")
         found = [each for each in orders if symbol in (None, "", self.venue.listings[each.instrument].symbol)]
         found.sort(key=lambda each: -each.number)
         size, page = min(int(query.get("page_size", 20)), 100), int(query.get("page_num", 1))
-        return [order_shape(self.venue, each) for each in found[(page - 1) * size : page * size]]
+        return found[(page - 1) * size : page * size]
+
+    def batch(self, rest: str, query: Any) -> list[dict[str, Any]]:
+        """Return orders by their ids; those that are not known are left out."""
+        found = (self._find(each) for each in str(query.get("order_ids", "")).split(",")[:50])
+        return [order_shape(self.venue, each) for each in found if each is not None]
 
     def open_orders(self, rest: str, query: Any) -> list[dict[str, Any]]:
         """Return resting orders, the newest first."""
         found = [each for each in self.venue.account_exchange.account.open_orders.values() if each.status is not Status.UNTRIGGERED]
-        return self._page(found, rest, query)
+        return [order_shape(self.venue, each) for each in self.page(found, rest, query)]
 
     def history(self, rest: str, query: Any) -> list[dict[str, Any]]:
-        """Return closed orders, the newest first."""
-        return self._page(list(self.venue.account_exchange.closed), rest, query)
+        """Return closed orders, the newest first; conditional ones that never became orders are not among them."""
+        closed = [each for each in self.venue.account_exchange.closed if each.status is not Status.DEACTIVATED]
+        return [order_shape(self.venue, each) for each in self.page(closed, rest, query)]
 
     def _deals_of(self, order_id: str) -> list[dict[str, Any]]:
-        return [deal_shape(self.venue, each) for each in self.venue.account_exchange.account.executions if each.order.id == order_id]
+        return [listed_deal_shape(self.venue, each) for each in self.venue.account_exchange.account.executions if each.order.id == order_id]
 
     def deals(self, rest: str, query: Any) -> list[dict[str, Any]]:
-        """Return fills, the newest first."""
-        symbol = query.get("symbol")
+        """Return fills, the newest first. They name the order by the venue's id alone."""
+        symbol, begin, end = query.get("symbol"), int(query.get("start_time") or 0), int(query.get("end_time") or 1 << 62)
         found = [each for each in reversed(self.venue.account_exchange.account.executions) if each.kind is not FillKind.FUNDING]
-        found = [each for each in found if symbol in (None, "", self.venue.listings[each.instrument].symbol)]
+        found = [each for each in found if symbol in (None, "", self.venue.listings[each.instrument].symbol) and begin <= each.ts_ns // MS <= end]
         size, page = min(int(query.get("page_size", 20)), 100), int(query.get("page_num", 1))
-        return [deal_shape(self.venue, each) for each in found[(page - 1) * size : page * size]]
-
-    # -- conditional orders -------------------------------------------------------------------------------------
-    def place_plan(self, rest: str, body: Any) -> str:
-        """Place a conditional order: triggerType 1 at or above the price, 2 at or below; trend 1 last, 2 mark, 3 index price."""
-        listing = self.market.listing(str(body.get("symbol", "")))
-        trigger = Trigger(self._ticks(listing, body.get("triggerPrice")), int(body.get("triggerType", 1)) == 1, TRIGGERS[int(body.get("trend", 1))])
-        made = self.venue.account_exchange.place(self._new_order(body, trigger))
-        if isinstance(made, Refusal):
-            raise self._refuse(made)
-        return made.id
-
-    def cancel_plans(self, rest: str, body: Any) -> Any:
-        """Cancel conditional orders."""
-        for each in body:
-            done = self.venue.account_exchange.cancel(self._find(str(each["orderId"])))
-            if isinstance(done, Refusal):
-                raise self._refuse(done)
-        return ...
-
-    def plans(self, rest: str, query: Any) -> list[dict[str, Any]]:
-        """Return conditional orders that wait."""
-        waiting = [each for each in self.venue.account_exchange.account.open_orders.values() if each.trigger is not None and each.status is Status.UNTRIGGERED]
-        shapes = self._page(waiting, "", query)
-        prices = {each.id: each.trigger.price for each in waiting if each.trigger is not None}
-        return [shape | {"id": shape["orderId"], "triggerPrice": self._plan_price(shape, prices)} for shape in shapes]
-
-    def _plan_price(self, shape: dict[str, Any], prices: dict[str, int]) -> float:
-        return float(self.market.listing(shape["symbol"]).px(prices[shape["orderId"]]))
-
-    def place_stop(self, rest: str, body: Any) -> Any:
-        """Set stop loss and take profit of a position."""
-        instrument = self._instrument(body)
-        listing = self.venue.listings[instrument]
-        values = {name: self._ticks(listing, body[name]) if name in body else None for name in ("stopLossPrice", "takeProfitPrice")}
-        refusal = self.venue.account_exchange.protection.request(instrument, stop_loss=values["stopLossPrice"], take_profit=values["takeProfitPrice"])
-        if refusal is not None and refusal.reason is not Reason.NOT_MODIFIED:
-            raise self._refuse(refusal)
-        return ...
+        return [listed_deal_shape(self.venue, each) for each in found[(page - 1) * size : page * size]]

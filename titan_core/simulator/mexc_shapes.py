@@ -10,6 +10,7 @@ from titan_core.simulator.listings import Listing, Trading
 from titan_core.simulator.orders import Execution, Kind, Order, Origin, Reason, Status, Tif
 from titan_core.simulator.positions import Position
 from titan_core.simulator.venue import Venue
+from titan_core.simulator.wire import Credential
 
 Json = dict[str, Any]
 
@@ -65,6 +66,14 @@ def side_of(order: Order) -> int:
     return 4 if order.request.reduce_only else 3
 
 
+def external(order: Order) -> str:
+    """Return the client's id of an order, or the one that the venue gives."""
+    stops = {Origin.STOP_LOSS: "STOP_LOSS", Origin.TAKE_PROFIT: "TAKE_PROFIT"}
+    if order.request.origin in stops:
+        return f"stoporder_{stops[order.request.origin]}_{order.number}"
+    return order.link_id or f"_m_{order.number:032x}"
+
+
 def order_shape(venue: Venue, order: Order) -> Json:
     """Return an order."""
     listing = venue.listings[order.instrument]
@@ -90,7 +99,7 @@ def order_shape(venue: Venue, order: Order) -> Json:
         "feeCurrency": QUOTE,
         "openType": 2,
         "state": STATES[order.status],
-        "externalOid": order.link_id or f"_m_{order.number:032x}",
+        "externalOid": external(order),
         "errorCode": 0,
         "usedMargin": money(ceil_div(order.value, order.leverage)),
         "createTime": order.created_ns // MS,
@@ -124,10 +133,31 @@ def deal_shape(venue: Venue, execution: Execution) -> Json:
         "taker": not execution.maker,
         "category": CATEGORIES.get(execution.order.request.origin, 1),
         "orderId": execution.order.id,
-        "externalOid": execution.order.link_id or f"_m_{execution.order.number:032x}",
+        "externalOid": external(execution.order),
         "timestamp": execution.ts_ns // MS,
         "positionMode": 2,
         "reduceOnly": execution.order.request.reduce_only,
+    }
+
+
+def listed_deal_shape(venue: Venue, execution: Execution) -> Json:
+    """Return a fill as lists have it: without what only the stream tells."""
+    return {name: value for name, value in deal_shape(venue, execution).items() if name not in ("externalOid", "positionMode", "reduceOnly", "taker")}
+
+
+def key_shape(credential: Credential) -> Json:
+    """Return what an API key may do."""
+    may = ["SPOT_ACCOUNT_READ", "CONTRACT_ACCOUNT_READ", "CONTRACT_DEAL_READ"]
+    may += ["CONTRACT_ACCOUNT_WRITE", "CONTRACT_DEAL_WRITE"] if credential.may_trade else []
+    may += ["SPOT_WITHDRAW_READ", "SPOT_WITHDRAW_WRITE"] if credential.may_withdraw else []
+    return {
+        "note": "titan",
+        "accessKey": credential.key,
+        "createTime": "2024-01-01T00:00:00.000+00:00",
+        "permissions": ",".join(may),
+        "remainingValidity": 82,
+        "ipWhiteList": ",".join(credential.addresses),
+        "status": "VALID",
     }
 
 

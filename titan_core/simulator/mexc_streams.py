@@ -8,7 +8,7 @@ from titan_core.simulator.books import DiffBook, Throttle
 from titan_core.simulator.listings import MEXC, Listing, Role
 from titan_core.simulator.mexc_market import INTERVALS, MexcMarket, deal, levels
 from titan_core.simulator.mexc_shapes import Json, asset_shape, deal_shape, order_event, position_shape, price
-from titan_core.simulator.orders import FillKind
+from titan_core.simulator.orders import FillKind, Status
 from titan_core.simulator.session import Deliver, Session, Topics, parsed
 from titan_core.simulator.timers import Timers
 from titan_core.simulator.wire import encode, same, signature
@@ -173,6 +173,8 @@ class MexcHub:
         account = self.venue.account_exchange.account
         name, shape = "", None
         if event.order is not None:
+            if event.order.status in (Status.UNTRIGGERED, Status.DEACTIVATED):  # these have channels of their own
+                return
             name, shape = "order", order_event(self.venue, event.order)
         elif event.execution is not None:
             if event.execution.kind is FillKind.FUNDING:
