@@ -35,6 +35,13 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "run": Entry("titan_core.cli.run", "Trade: on paper at the built-in venue unless told otherwise.", is_group=False),
+    "status": Entry("titan_core.cli.status", "Show a running session: equity, phases, positions, markets.", is_group=False),
+    "stop": Entry("titan_core.cli.stop", "Stop a running session and wait until it has ended.", is_group=False),
+    "panic": Entry("titan_core.cli.panic", "Close everything of a running session and lock it.", is_group=False),
+    "resume": Entry("titan_core.cli.resume", "Let a locked or halted session go on.", is_group=False),
+    "trades": Entry("titan_core.cli.trades", "List the newest trades of a running session.", is_group=False),
+    "balance": Entry("titan_core.cli.balance", "Show the account of a running session.", is_group=False),
     "replay": Entry("titan_core.cli.replay", "Replay a market recording through the Brain and its phases.", is_group=False),
     "data": Entry("titan_core.cli.data", "Import, generate, list and verify market recordings."),
     "brain": Entry("titan_core.cli.brain", "Draw, check and explain the Brain's statechart."),

@@ -67,7 +67,7 @@ def replay(
     report = discover_plugins()
     configuration = load_configuration(config, settings, report)
     chosen = choose_phases(report.phases, [name.strip() for name in phases.split(",") if name.strip()] if phases else [])
-    cash = _money(equity) if equity is not None else _money(str(configuration.replay.equity_usdt))
+    cash = parse_money(equity) if equity is not None else parse_money(str(configuration.replay.equity_usdt))
     market, source = _market(tape, configuration.replay.seed if seed is None else seed, quiet=json)
     request = ReplayRequest(
         market,
@@ -111,7 +111,8 @@ def _market(path: Path | None, seed: int, *, quiet: bool) -> "tuple[Tape, dict[s
     return build_tape(instruments, raw), {"generated_days": 1, "seed": seed}
 
 
-def _money(text: str) -> Any:
+def parse_money(text: str) -> Any:
+    """Return an amount of USDT as money. Raises UsageError for what is none."""
     from titan_core.model.units import MONEY_PER_USDT, Money
 
     try:

@@ -34,9 +34,20 @@ class VenueClient(Protocol):
     The reads raise VenueUnavailable where the venue does not answer, and Unreadable where its answer proves nothing: an empty body is never an empty list.
     """
 
-    family: str
-    instruments: Sequence[Instrument]
-    limiter: Limiter
+    @property
+    def family(self) -> str:
+        """The venue, in one word."""
+        ...
+
+    @property
+    def instruments(self) -> Sequence[Instrument]:
+        """What is traded there."""
+        ...
+
+    @property
+    def limiter(self) -> Limiter:
+        """The budget of requests."""
+        ...
 
     def place(self, approved: Approved, answered: OnAnswer) -> None:
         """Send an order now: whoever calls has waited for its turn at the limiter, and knows whether the order is still wanted by then.

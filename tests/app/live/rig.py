@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from titan_core.app.compose import bind
-from titan_core.app.live.bybit import bybit_joiner
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.session import Session
 from titan_core.app.live.settling import CENT, wallet_cash
@@ -15,17 +14,15 @@ from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.config.load import load_config
 from titan_core.engine.phases import PhaseBinding
-from titan_core.feed.venues import box_endpoints, rests
 from titan_core.journal.memory import MemoryDisk, MemoryJournal, recover_memory
-from titan_core.model.ids import InstrumentId, StrategyId, VenueId
+from titan_core.model.ids import InstrumentId, StrategyId
 from titan_core.model.order import Refused
 from titan_core.model.units import S
 from titan_core.plugin_host import discover
 from titan_core.ports import Strategy
 from titan_core.simulator.box import Box
-from titan_core.simulator.inprocess import BoxHttp, BoxTransport
+from titan_core.simulator.paper import paper_setup
 from titan_core.simulator.virtual_loop import run_virtual
-from titan_core.simulator.wire import Credential
 from titan_core.testing.phases import make_phase, named
 
 PERP, SPOT = InstrumentId("BTCUSDT.bybit-linear"), InstrumentId("BTCUSDT.binance-spot")
@@ -40,53 +37,14 @@ def setup_on(
     seed: int = 1,
     latency_s: float = 0.001,
 ) -> Setup:
-    key = Credential()
-    through, transport = BoxHttp(box, latency_s), BoxTransport(box, latency_s)
-    instruments = (box.listings[SPOT].instrument, box.listings[PERP].instrument)
-
-    async def http(url: str, method: str, headers: Any, body: str | None) -> Any:
-        response = await through.request(method, url, dict(headers or {}), (body or "").encode())
-        return response.status, response.headers, response.body.decode()
-
-    async def fetch(url: str) -> tuple[int, bytes]:
-        response = await through.request("GET", url, {}, b"")
-        return response.status, response.body
-
-    endpoints = box_endpoints("http://box")
-    dice = random.Random(seed)
     codec = entry_codec()
 
     def open_journal(loop: asyncio.AbstractEventLoop, on_status: Any) -> Any:
         recovery = recover_memory(disk, codec, Kept)
         return MemoryJournal(disk, codec, clock=box.now_ns, loop=loop, on_status=on_status), recovery
 
-    return Setup(
-        identity=Identity(name="test", mode="paper", feed="built-in", seed=seed),
-        bindings=bindings,
-        limits=BrainLimits(),
-        instruments=instruments,
-        order_venues=frozenset({VenueId("bybit-linear")}),
-        clock=box.now_ns,
-        wall=box.now_ns,
-        steady=None,
-        jitter=dice.random,
-        transport=transport,
-        endpoints=endpoints,
-        rests=rests(endpoints, fetch),
-        join=bybit_joiner(
-            rest_url="http://box/bybit",
-            socket_url="ws://box/bybit",
-            key=key.key,
-            secret=key.secret.encode(),
-            instruments=instruments,
-            transport=transport,
-            jitter=dice.random,
-            http=http,
-            timeout_s=2.0,
-        ),  # fmt: skip
-        open_journal=open_journal,
-        recording=recording,
-    )
+    identity = Identity(name="test", mode="paper", feed="built-in", seed=seed)
+    return paper_setup(box, bindings, BrainLimits(), identity, open_journal, wall=box.now_ns, recording=recording, seed=seed, latency_s=latency_s)
 
 
 def scavenger(*overrides: str) -> list[PhaseBinding]:

@@ -1,4 +1,4 @@
-"""Killed at any instant, with a venue that drops answers and hangs, a session goes on where it was: no order twice, no position without its stop, cash exact."""
+"""Killed at any instant, at a venue that drops answers and hangs, a session goes on where it was: no order twice, each position stopped, cash exact."""
 
 import asyncio
 import random

@@ -230,7 +230,8 @@ class Session:
         setup, who = self.setup, self.setup.identity
         started = Started(
             boot=self.kept.boot + 1, ts_ns=setup.clock(), wall_ns=setup.wall(), name=who.name, mode=who.mode, feed=who.feed, speed=setup.speed(), seed=who.seed,
-            config_digest=who.config_digest, code_digest=who.code_digest, settings=dict(who.settings), phases=tuple(str(b.declaration.id) for b in setup.bindings),
+            config_digest=who.config_digest, code_digest=who.code_digest, settings=dict(who.settings),
+            phases=tuple(str(b.declaration.id) for b in setup.bindings),
             instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
             notes=tuple(settled.notes), seen=tuple(settled.seen[-2_000:]), last_execution_ns=settled.last_execution_ns,
             recording=str(setup.recording.name) if recorder is not None and setup.recording is not None else "",

@@ -24,7 +24,10 @@ from titan_core.model.instrument import Instrument
 class Account(Protocol):
     """An account at the venue that takes our orders."""
 
-    client: VenueClient
+    @property
+    def client(self) -> VenueClient:
+        """What the execution service sends through."""
+        ...
 
     async def run(self) -> None:
         """Keep its connections alive until cancelled."""
