@@ -1,6 +1,6 @@
 """The screen of a running session: what a trader sees first. It fits itself to the width and the height that it is given."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -10,7 +10,7 @@ from titan_core.app.live.status import SessionStatus
 from titan_core.cli.screen import sections
 from titan_core.cli.screen.grid import beside, cut, first, fit, pack, plain, spread
 from titan_core.cli.screen.history import History
-from titan_core.cli.screen.words import STALE_S, ago, day_and_clock, market_words, troubles, uptime, verdict
+from titan_core.cli.screen.words import STALE_S, ago, clock, day_and_clock, market_words, troubles, uptime, verdict
 
 __all__ = ["History", "SessionScreen", "render"]
 
@@ -18,9 +18,13 @@ LEVELS_BPS = (1_000, 1_250, 1_500)
 """Drawdown at which the Brain warns, halves and closes, unless it is configured otherwise."""
 TWO_COLUMNS = 118
 """Width from which tables stand side by side."""
+ROOMY = 96
+"""Width from which the date is told."""
 MOST_ROWS = 10
 """Fills and notes that are shown where the height does not matter."""
-MOST_TROUBLES = 3
+MOST_TROUBLES, FEW_TROUBLES = 8, 3
+TALL = 32
+"""Rows from which there is room for all that is wrong."""
 
 
 def render(
@@ -68,7 +72,7 @@ class SessionScreen:
         """Return the screen line by line; no line is wider than `width`, and there are at most `height` of them."""
         width = max(1, width)
         top = [self._bar(width), *self._old(width)]
-        head = [*self._verdict(width), *self._account(width)]
+        head = [*self._verdict(width, height), *self._account(width)]
         foot = [cut(sections.health(self.status, width), width)]
         room = None if height is None else height - len(top) - len(head) - len(foot)
         body = self._wide(width, room) if width >= TWO_COLUMNS else _stack(self._left(width) + self._right(width), room)
@@ -92,7 +96,8 @@ class SessionScreen:
         if self.taken_ns is not None:
             left.append(Text(f"up {uptime(status, self.taken_ns)}"))
         seen = [] if self.age_s is None else [Text(f"seen {ago(self.age_s)} ago")]
-        right = pack([Text(f"{day_and_clock(status.now_ns)} UTC"), *seen], max(14, width // 2), " · ")
+        time = day_and_clock(status.now_ns) if width >= ROOMY else clock(status.now_ns)
+        right = pack([Text(f"{time} UTC"), *seen], max(14, width // 2), " · ")
         line = spread(pack(left, width - right.cell_len - 3, " · "), Text.assemble(right, " "), width)
         line.stylize_before(base)
         return fit(line, width)
@@ -104,15 +109,14 @@ class SessionScreen:
         age = "" if self.age_s is None else f" {ago(self.age_s)} OLD"
         return [fit(Text(f" THIS PICTURE IS{age or ' OLD'}  {self.trouble or 'nothing newer has come'}", style="bold white on red"), width)]
 
-    def _verdict(self, width: int) -> list[Text]:
+    def _verdict(self, width: int, height: int | None) -> list[Text]:
         found = verdict(self.status)
         line = Text.assemble((f" {found.word} ", f"bold reverse {found.colour}"), "  ", (plain(found.meaning), found.colour))
         chart = Text(plain(self.status.brain.partition(";")[0]), style="dim")
         lines = [spread(line, chart, width) if line.cell_len + chart.cell_len + 4 <= width else cut(line, width)]
         lines += sections.steps(self.status, width)
-        found_troubles = list(troubles(self.status))
-        shown = [Text.assemble(("! ", f"bold {colour}"), (plain(text), colour)) for colour, text in found_troubles]
-        return lines + first(shown, MOST_TROUBLES, lambda more: f"! and {more} more")
+        shown = [cut(Text.assemble(("! ", f"bold {colour}"), (plain(text), colour)), width) for colour, text in troubles(self.status)]
+        return lines + first(shown, MOST_TROUBLES if height is None or height >= TALL else FEW_TROUBLES)
 
     def _account(self, width: int) -> list[Text]:
         return sections.account(self.status, self.history, self.levels_bps, width)
@@ -122,69 +126,59 @@ class SessionScreen:
     def _left(self, width: int) -> list["_Block"]:
         status = self.status
         return [
-            _Block(sections.phases(status, width), 0, "phases"),
-            _Block(sections.positions(status, width) if status.positions else [], 1, "positions"),
-            _Block(sections.orders(status, width) if status.orders else [], 4, "orders"),
+            _Block(lambda rows: sections.phases(status, width, rows), len(status.phases), 0),
+            _Block(lambda rows: sections.positions(status, width, rows), len(status.positions), 1),
+            _Block(lambda rows: sections.orders(status, width, rows), len(status.orders), 4),
         ]
 
     def _right(self, width: int) -> list["_Block"]:
         status = self.status
         return [
-            _Block(sections.markets(status, self.history, width) if status.feeds else [], 2, "markets"),
-            _Block(sections.fills(status, width) if status.fills else [], 3, "fills", MOST_ROWS),
-            _Block(sections.notes(status, width) if status.notes else [], 5, "notes", MOST_ROWS),
+            _Block(lambda rows: sections.markets(status, self.history, width, rows), len(status.feeds), 2),
+            _Block(lambda rows: sections.fills(status, width, rows), min(MOST_ROWS, len(status.fills)), 3),
+            _Block(lambda rows: sections.notes(status, width, rows), min(MOST_ROWS, len(status.notes)), 5),
         ]
 
     def _wide(self, width: int, room: int | None) -> list[Text]:
-        left = (width - 3) * 11 // 20
+        left = (width - 3) // 2
         right = width - 3 - left
         return beside(_stack(self._left(left), room), _stack(self._right(right), room), left, right)
 
 
 @frozen
 class _Block:
-    """A table: its title line and rows, how early it may take room, and the rows that are enough."""
+    """A table: how to draw so many rows of it below its title, how many it has, and how early it may take room."""
 
-    lines: Sequence[Text]
+    draw: Callable[[int], list[Text]]
+    rows: int
     rank: int
-    what: str
-    most: int = 1_000
-
-    @property
-    def wanted(self) -> int:
-        return min(len(self.lines), self.most + 1)
-
-    def shown(self, rows: int) -> list[Text]:
-        """Title and as many rows as fit into `rows` lines."""
-        body = self.lines[1 : self.most + 1]
-        return [self.lines[0], *first(body, rows - 1, lambda more: f"… and {more} more {self.what}")]
 
 
 def _stack(blocks: Sequence[_Block], room: int | None) -> list[Text]:
     """Put tables one below the other: where room is short each gets a row in turn, by rank, and the last ones none; blank lines come last."""
-    there = [block for block in blocks if block.lines]
+    there = [block for block in blocks if block.rows]
     if room is None:
-        return [line for block in there for line in (Text(), *block.shown(block.wanted))] + [Text()]
+        return [line for block in there for line in (Text(), *block.draw(block.rows))] + [Text()]
     rows = _share_out(there, room)
     kept = [block for block in there if rows[block.rank]]
-    spare = room - sum(rows.values())
-    airy = spare >= len(kept)
+    spare = room - sum(rows[block.rank] + 1 for block in kept)
     made: list[Text] = []
-    for block in kept:
-        made += [Text()] * airy + block.shown(rows[block.rank])
+    for number, block in enumerate(kept):
+        airy = spare >= len(kept) or (number > 0 and spare >= len(kept) - 1)
+        made += [Text()] * airy + block.draw(rows[block.rank])
     return made + [Text()] * (room - len(made))
 
 
 def _share_out(blocks: Sequence[_Block], room: int) -> dict[int, int]:
+    """Return the rows of each table, by rank; each that has any takes a line more for its title."""
     rows = dict.fromkeys((block.rank for block in blocks), 0)
-    for block in sorted(blocks, key=lambda each: each.rank):
-        least = min(2, block.wanted)
-        if least <= room:
-            rows[block.rank] = least
-            room -= least
-    growing = [block for block in sorted(blocks, key=lambda each: each.rank) if rows[block.rank]]
+    growing = sorted(blocks, key=lambda each: each.rank)
+    for block in growing:
+        if room >= 2:
+            rows[block.rank] = 1
+            room -= 2
     while room > 0 and growing:
-        growing = [block for block in growing if rows[block.rank] < block.wanted]
+        growing = [block for block in growing if 0 < rows[block.rank] < block.rows]
         for block in growing[:room]:
             rows[block.rank] += 1
         room -= len(growing[:room])

@@ -1,6 +1,6 @@
 """Lines that fit: a table that gives up its less important columns, two blocks side by side. No line is ever wider than it was allowed to be."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 from rich.text import Text
@@ -124,10 +124,8 @@ def _row(cells: Sequence[Text], columns: Sequence[Column], wide: Sequence[int], 
     return line
 
 
-def first(rows: Sequence[Text], most: int, more: Callable[[int], str]) -> list[Text]:
+def first(rows: Sequence[Text], most: int) -> list[Text]:
     """Return at most `most` lines; the last one tells how many are not shown."""
     if len(rows) <= most:
         return list(rows)
-    if most <= 0:
-        return []
-    return [*rows[: most - 1], Text(more(len(rows) - most + 1), style="dim")]
+    return [*rows[: most - 1], Text(f"  and {len(rows) - most + 1} more", style="dim")]

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from titan_core.app.live.status import FeedStatus, FillLine, PositionStatus, SessionStatus
+from titan_core.app.live.status import FeedStatus, FillLine, OrderStatusLine, PhaseStatus, PositionStatus, SessionStatus
 from titan_core.brain.vocabulary import Emergency
 from titan_core.cli.output import money
-from titan_core.cli.screen.grid import Cell, Column, join, pack, plain, spread, table
+from titan_core.cli.screen.grid import Cell, Column, cut, join, pack, plain, spread, table
 from titan_core.cli.screen.history import History, spark
 from titan_core.cli.screen.words import BAD, OK, QUIET, STALE_MARKET_S, STEPS, WARN, ago, clock, emergency_step
 from titan_core.model.units import BPS, PPM
@@ -103,40 +103,65 @@ def steps(status: SessionStatus, width: int) -> list[Text]:
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------------
+# each takes the width and the number of rows that there is room for; where some are left out, the title says so
 
 
-def phases(status: SessionStatus, width: int) -> list[Text]:
+def _title(word: str, shown: int, total: int) -> str:
+    return word if shown >= total else f"{word} {shown} of {total}"
+
+
+def _place(instrument: str) -> tuple[Text, Text]:
+    """Split an instrument into symbol and venue."""
+    symbol, _, venue = plain(instrument).partition(".")
+    return Text(symbol, style="bold"), Text(venue, style=DIM)
+
+
+def _side(side: str) -> Text:
+    return Text(plain(side), style=OK if side == "buy" else BAD if side == "sell" else "")
+
+
+def phases(status: SessionStatus, width: int, rows: int) -> list[Text]:
     """The phases: state, capital band, equity, day."""
     columns = (
-        Column(title="phase", grows=True),
+        Column(title=_title("phase", rows, len(status.phases)), grows=True),
         Column(title="state"),
         Column(title="capital band", rank=3),
         Column(title="equity", right=True, rank=1),
         Column(title="today", right=True),
-        Column(title="open", right=True, rank=2),
+        Column(title="positions", right=True, rank=2),
     )
-    rows: list[Sequence[Cell]] = []
-    for each in status.phases:
-        state = Text("quarantine", style=f"bold {BAD}") if each.broken else Text(plain(each.state), style=_PHASE_COLOURS.get(each.state, DIM))
-        name = Text(plain(each.id), style="bold" if each.state in ("active", "reduced") else "")
-        rows.append((name, state, each.band, money(each.equity), signed_money(each.day_result), str(each.positions or "–")))
-    return table(columns, rows, width, header=HEADER) if rows else [Text("no phase is installed: nothing can trade", style=WARN)]
+    return table(columns, [_phase(each) for each in status.phases[:rows]], width, header=HEADER)
 
 
-def positions(status: SessionStatus, width: int) -> list[Text]:
+def _phase(each: PhaseStatus) -> Sequence[Cell]:
+    works = each.state in ("active", "reduced") and not each.broken
+    state = Text("quarantine", style=f"bold {BAD}") if each.broken else Text(plain(each.state), style=_PHASE_COLOURS.get(each.state, DIM))
+    idle = each.state in ("dormant", "disabled") and not each.equity and not each.day_result
+    figures: tuple[Cell, Cell] = (Text("–", style=DIM), Text("–", style=DIM)) if idle else (money(each.equity), signed_money(each.day_result))
+    return (
+        Text(plain(each.id), style="bold" if works else ""),
+        state,
+        Text(plain(each.band), style="" if works else DIM),
+        *figures,
+        str(each.positions or "–"),
+    )
+
+
+def positions(status: SessionStatus, width: int, rows: int) -> list[Text]:
     """The open positions with their stops."""
     columns = (
-        Column(title="position", grows=True),
+        Column(title=_title("position", rows, len(status.positions)), grows=True),
+        Column(title="", rank=4),
         Column(title="size", right=True),
         Column(title="entry", right=True, rank=1),
         Column(title="mark", right=True, rank=2),
         Column(title="result", right=True),
         Column(title="stop", right=True),
-        Column(title="target", right=True, rank=4),
-        Column(title="notional", right=True, rank=5),
-        Column(title="phase", rank=3),
+        Column(title="target", right=True, rank=3),
+        Column(title="phase", rank=5),
+        Column(title="notional", right=True, rank=6),
     )
-    return table(columns, [_position(each) for each in status.positions], width, header=HEADER)
+    return table(columns, [_position(each) for each in status.positions[:rows]], width, header=HEADER)
 
 
 def _position(each: PositionStatus) -> Sequence[Cell]:
@@ -144,86 +169,91 @@ def _position(each: PositionStatus) -> Sequence[Cell]:
     size = Text.assemble(("short " if short else "long ", BAD if short else OK), plain(each.quantity.lstrip("+-")))
     stop = Text(plain(each.stop)) if each.stop else Text("NO STOP", style=f"bold {BAD}")
     result = signed_money(each.unrealised)
-    return (each.instrument, size, each.entry_price, each.mark_price, result, stop, each.target or "–", money(each.notional), each.phase)
+    return (*_place(each.instrument), size, each.entry_price, each.mark_price, result, stop, each.target or "–", each.phase, money(each.notional))
 
 
-def _side(side: str) -> Text:
-    return Text(plain(side), style=OK if side == "buy" else BAD if side == "sell" else "")
-
-
-def orders(status: SessionStatus, width: int) -> list[Text]:
+def orders(status: SessionStatus, width: int, rows: int) -> list[Text]:
     """The working orders."""
     columns = (
-        Column(title="order", grows=True),
+        Column(title=_title("order", rows, len(status.orders)), grows=True),
+        Column(title="", rank=3),
         Column(title="side"),
         Column(title="type"),
         Column(title="left", right=True),
-        Column(title="of", right=True, rank=3),
+        Column(title="of", right=True, rank=4),
         Column(title="price", right=True),
         Column(title="status", rank=1),
         Column(title="phase", rank=2),
         Column(title="client id", rank=5),
     )
-    rows: list[Sequence[Cell]] = [
-        (each.instrument, _side(each.side), each.order_type, each.leaves, each.quantity, each.price or "market", each.status, each.phase, each.client_order_id)
-        for each in status.orders
-    ]
-    return table(columns, rows, width, header=HEADER)
+    return table(columns, [_order(each) for each in status.orders[:rows]], width, header=HEADER)
 
 
-def markets(status: SessionStatus, history: History | None, width: int) -> list[Text]:
+def _order(each: OrderStatusLine) -> Sequence[Cell]:
+    kind = each.order_type.replace("_", "-")
+    price = each.price or Text("market", style=DIM)
+    return (*_place(each.instrument), _side(each.side), kind, each.leaves, each.quantity, price, each.status, each.phase, each.client_order_id)
+
+
+def markets(status: SessionStatus, history: History | None, width: int, rows: int) -> list[Text]:
     """The market data: best prices, how they move, how old they are, and whether they can be trusted."""
     columns = (
-        Column(title="market", grows=True),
+        Column(title=_title("market", rows, len(status.feeds)), grows=True),
+        Column(title=""),
         Column(title="bid", right=True),
         Column(title="ask", right=True),
         Column(title="move", right=True, rank=1),
-        Column(title="", rank=3),
-        Column(title="rows", right=True, rank=2),
+        Column(title="", rank=2),
+        Column(title="rows", right=True, rank=3),
         Column(title="age", right=True),
         Column(title="", rank=4),
     )
-    return table(columns, [_market(each, history) for each in status.feeds], width, header=HEADER)
+    return table(columns, [_market(each, history) for each in status.feeds[:rows]], width, header=HEADER)
 
 
 def _market(feed: FeedStatus, history: History | None) -> Sequence[Cell]:
     move = history.move(feed.instrument) if history is not None else 0.0
     drift = history.drift_bps(feed.instrument) if history is not None else None
     colour = OK if move > 0 else BAD if move < 0 else ""
-    arrow = "▲" if move > 0 else "▼" if move < 0 else " "
-    moved = Text("" if drift is None else f"{arrow} {max(-99_999.0, min(99_999.0, drift)):+.1f} bp", style=colour or DIM)
+    arrow = "▲" if move > 0 else "▼" if move < 0 else "•"
+    moved = Text("" if drift is None else f"{max(-99_999.0, min(99_999.0, drift)):+.1f} bp {arrow}", style=colour or DIM)
     drawn = Text(spark(history.mids.get(feed.instrument), 16) if history is not None else "", style=QUIET)
-    aged = Text(ago(feed.age_s), style=BAD if feed.age_s > STALE_MARKET_S else WARN if feed.doubt or feed.age_s > STALE_MARKET_S / 4 else "")
-    trust = Text("doubt", style=WARN) if feed.doubt else Text("")
-    return feed.instrument, Text(plain(feed.bid), style=colour), Text(plain(feed.ask), style=colour), moved, drawn, f"{feed.events:,}", aged, trust
+    late = feed.age_s > STALE_MARKET_S
+    aged = Text(ago(feed.age_s), style=BAD if late else WARN if feed.doubt or feed.age_s > STALE_MARKET_S / 4 else "")
+    trust = Text("doubt" if feed.doubt else "stale" if late else "", style=WARN)
+    bid, ask = Text(plain(feed.bid), style=colour), Text(plain(feed.ask), style=colour)
+    return (*_place(feed.instrument), bid, ask, moved, drawn, f"{feed.events:,}", aged, trust)
 
 
-def fills(status: SessionStatus, width: int) -> list[Text]:
+def fills(status: SessionStatus, width: int, rows: int) -> list[Text]:
     """The newest executions, newest first."""
     columns = (
-        Column(title="fill"),
-        Column(title="instrument", grows=True),
+        Column(title="fill" if rows >= len(status.fills) else "newest"),
+        Column(title="", grows=True),
+        Column(title="", rank=4),
         Column(title="side"),
         Column(title="size", right=True),
         Column(title="price", right=True),
         Column(title="fee", right=True, rank=1),
         Column(title="", rank=3),
         Column(title="phase", rank=2),
-        Column(title="tag", rank=4),
+        Column(title="tag", rank=5),
     )
-    return table(columns, [_fill(each) for each in reversed(status.fills)], width, header=HEADER)
+    return table(columns, [_fill(each) for each in reversed(status.fills[-rows:])], width, header=HEADER)
 
 
 def _fill(each: FillLine) -> Sequence[Cell]:
-    return clock(each.ts_ns), each.instrument, _side(each.side), each.quantity, each.price, money(each.fee), each.liquidity, each.phase, each.tag
+    when = Text(clock(each.ts_ns), style=DIM)
+    how = Text(plain(each.liquidity), style=DIM)
+    return (when, *_place(each.instrument), _side(each.side), each.quantity, each.price, money(each.fee), how, each.phase, each.tag)
 
 
-def notes(status: SessionStatus, width: int) -> list[Text]:
-    """The newest notes, newest first; the first line is their title."""
+def notes(status: SessionStatus, width: int, rows: int) -> list[Text]:
+    """The newest notes, newest first."""
     lines = [Text("notes", style=HEADER)]
-    for each in reversed(status.notes):
+    for each in reversed(status.notes[-rows:]):
         lines.append(Text.assemble((f"{clock(each.ts_ns)}  ", DIM), (f"{plain(each.author)}  ", QUIET), plain(each.text)))
-    return lines
+    return [cut(line, width) for line in lines]
 
 
 # -- health -----------------------------------------------------------------------------------------------------------------
@@ -243,7 +273,7 @@ def _link(status: SessionStatus) -> list[Text]:
     state, style = ("up", OK) if link.is_answering else ("silent", BAD)
     stream, stream_style = ("streaming", OK) if link.is_streaming else ("polling", WARN)
     offset = abs(link.clock_offset_s)
-    parts = [join([_pair(f"link {plain(link.venue)}", state, style), Text(stream, style=stream_style)], " ")]
+    parts = [join([_pair(f"link {plain(link.venue)}", state, style), Text(stream, style=stream_style)], " · ")]
     parts.append(_pair("clock", f"{link.clock_offset_s * 1_000:+,.0f} ms" if offset < 100 else f"{link.clock_offset_s:+,.0f} s", WARN if offset > 0.5 else ""))
     return [*parts, _pair("books agreed", clock(link.reconciled_ns) if link.reconciled_ns > 0 else "never", "" if link.reconciled_ns > 0 else WARN)]
 

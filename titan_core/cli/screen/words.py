@@ -21,17 +21,17 @@ STALE_MARKET_S = 60.0
 STEPS = {
     Emergency.CLOSING_GATE: ("gate", "no entry is approved any more"),
     Emergency.CANCELLING_ENTRIES: ("entries", "entry orders are being cancelled"),
-    Emergency.FLATTENING: ("flatten", "every position is being closed at market, reduce-only"),
-    Emergency.VERIFYING: ("verify", "positions are read twice before the last stops go"),
+    Emergency.FLATTENING: ("flatten", "positions are being closed, reduce-only"),
+    Emergency.VERIFYING: ("verify", "positions are read twice before stops go"),
     Emergency.DISABLING: ("disable", "stops are cancelled, phases switched off"),
-    Emergency.LOCKED: ("locked", "flat and latched; `titan resume --reason WHY` leaves it"),
+    Emergency.LOCKED: ("locked", "flat and latched; `titan resume` leaves it"),
 }
 """Each step of an emergency: its short name, and what happens in it."""
 
 _STAGES = {
     "starting": ("STARTING", QUIET, "configuration and journal are read"),
-    "recovering": ("RECOVERING", QUIET, "orders and positions are compared with the venue; nothing may enter"),
-    "stopping": ("STOPPING", WARN, "no new entries; what stays open keeps its stops at the venue"),
+    "recovering": ("RECOVERING", QUIET, "orders and positions are compared with the venue"),
+    "stopping": ("STOPPING", WARN, "no new entries; what stays open keeps its stops"),
     "stopped": ("STOPPED", WARN, "this session has ended"),
 }
 
@@ -91,11 +91,11 @@ def _open(status: SessionStatus) -> Verdict:
 def _reasons(status: SessionStatus) -> Iterator[str]:
     found = regions(status)
     if found.get("risk") == "halted":
-        yield "two phases escalated on one day: `titan resume --reason WHY` lifts it"
+        yield "halted, `titan resume` lifts it"
     if found.get("link") == "down":
-        yield "no venue can be traded"
+        yield "no venue is tradable"
     if found.get("control") == "paused":
-        yield "the operator has paused it"
+        yield "paused by the operator"
     if status.journal is not None and status.journal.status != "ok":
         yield f"the journal is {status.journal.status}"
 
@@ -103,12 +103,12 @@ def _reasons(status: SessionStatus) -> Iterator[str]:
 def troubles(status: SessionStatus) -> Iterator[tuple[str, str]]:
     """Tell what must be seen: a colour and a sentence each, worst first."""
     if status.journal is not None and status.journal.status == "broken":
-        yield BAD, "journal broken: nothing more is written; stop, look after the disk, start again"
+        yield BAD, "journal broken: stop, look after the disk, and start again"
     bare = [each.instrument for each in status.positions if not each.stop]
     if bare and emergency_step(status) is None:
         yield BAD, f"without a stop: {', '.join(bare)}"
     if status.journal is not None and status.journal.status == "full":
-        yield BAD, "journal full: no room on the disk, so no entries; it goes on by itself once there is room"
+        yield BAD, "journal full: no entries until the disk has room again"
     link = status.link
     if link is not None and not link.is_answering:
         yield BAD, f"{link.venue} does not answer" + (f": {link.trouble}" if link.trouble else "")
