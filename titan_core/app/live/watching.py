@@ -94,7 +94,7 @@ class Watching:
         """Ask the venue for its clock; that it answers is worth as much as what it says."""
         session = self._session
         try:
-            offset_ns = await session.trading.client.clock_offset_ns()
+            offset_ns = await session.measure_clock()
         except (VenueUnavailable, Unreadable) as error:
             if self.is_answering:
                 session.note("venue", str(error))
@@ -103,7 +103,6 @@ class Watching:
             return
         self.is_answering = True
         self._maintenance = False
-        session.offset_ns += offset_ns
         drift_ns = abs(offset_ns)
         if drift_ns > MOST_OFFSET_NS:
             self._set_trouble(f"its clock and ours have drifted {drift_ns / S:.3f} s apart; measuring again")
