@@ -231,10 +231,11 @@ class Session:
         for instrument in setup.instruments:
             self._subscribe(instrument, handlers.get(instrument.id))
         await self._quotes()
-        self._write_start(settled, equity_start, recorder)
+        begun_ns = self.stamp()
+        self._write_start(settled, equity_start, recorder, begun_ns)
         if recorder is not None:
             self.tasks.start(recorder.run())
-        self.engine.start(self.stamp())
+        self.engine.start(begun_ns)
         self.flush()
         self._relay.to = self.trading.service
         self.trading.service.is_streaming = True
@@ -245,10 +246,10 @@ class Session:
         self.watching = Watching(self)
         self.tasks.start(self.watching.run())
 
-    def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None) -> None:
+    def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None, begun_ns: int) -> None:
         setup, who = self.setup, self.setup.identity
         started = Started(
-            boot=self.kept.boot + 1, ts_ns=setup.clock(), wall_ns=setup.wall(), name=who.name, mode=who.mode, feed=who.feed, speed=setup.speed(), seed=who.seed,
+            boot=self.kept.boot + 1, ts_ns=begun_ns, wall_ns=setup.wall(), name=who.name, mode=who.mode, feed=who.feed, speed=setup.speed(), seed=who.seed,
             config_digest=who.config_digest, code_digest=who.code_digest, settings=dict(who.settings),
             phases=tuple(str(b.declaration.id) for b in setup.bindings),
             instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
