@@ -49,12 +49,21 @@ def replay(
     engine: Annotated[EngineName, typer.Option(help="Form of the engine; `reference` goes tick by tick and is slow.")] = EngineName.REPLAY,
     seed: Annotated[int | None, typer.Option(help="Seed of the generated day. [replay.seed, 1]", show_default=False)] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder to write. [runs/TIME-DIGEST]", show_default=False)] = None,
+    compare: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Play a session of `titan run` back, by name or folder, and compare.", show_default=False)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Replay a market through the Brain and its phases.
 
     Prints a summary and writes a run folder: manifest, summary, trades, fills, funding, decisions, chart transitions, equity curve.
+    With --compare the market is what a session recorded, and every decision is compared with the one that it made.
     """
+    if compare is not None:
+        from titan_core.cli.compare import compare_session
+
+        compare_session(compare, config, settings, json=json)
+        return
     from titan_core.app.compose import choose_phases
     from titan_core.app.replay_run import ReplayRequest, run_replay, save_run
     from titan_core.app.results import summary

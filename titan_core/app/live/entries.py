@@ -121,6 +121,8 @@ class Started(Struct, kw_only=True, tag="started"):
     """The newest executions that are booked."""
     last_execution_ns: int = 0
     recording: str = ""
+    """Name of the folder that the market was recorded into; empty where it was not."""
+    order_venues: tuple[str, ...] = ()
 
 
 class Moment(Struct, kw_only=True, tag="moment"):

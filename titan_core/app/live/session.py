@@ -254,6 +254,7 @@ class Session:
             phases=tuple(str(b.declaration.id) for b in setup.bindings),
             instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
             notes=tuple(settled.notes), seen=tuple(settled.seen[-2_000:]), last_execution_ns=settled.last_execution_ns,
+            order_venues=tuple(sorted(setup.order_venues)),
             recording=str(setup.recording.name) if recorder is not None and setup.recording is not None else "",
         )  # fmt: skip
         self.journal.append(started)
