@@ -9,7 +9,7 @@ from typing import Any
 from titan_core.app.compose import bind
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.session import Session
-from titan_core.app.live.settling import CENT, wallet_cash
+from titan_core.app.live.settling import CENT
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.config.load import load_config
@@ -59,6 +59,7 @@ class Churner(Strategy):
     id = StrategyId("churn")
     period_s = 20
     seed = 1
+    most_lots = 12
 
     def on_start(self, market: Any) -> None:
         self.dice = random.Random(f"{self.seed}:{market.now_ns}")
@@ -87,7 +88,7 @@ class Churner(Strategy):
             terms["limit"] = price - side * 3
         elif kind < 0.4:
             terms["trigger"] = price + side * 20
-        order = market.enter(perp, side * dice.randrange(2, 12), **terms)
+        order = market.enter(perp, side * dice.randrange(2, self.most_lots), **terms)
         if kind < 0.4 and not isinstance(order, Refused):
             market.after(15 * S, self.withdraw, order)
 
@@ -158,5 +159,5 @@ def assert_agrees(box: Box, session: Session) -> None:
         assert not lots or (held is not None and held.stop_loss), "a position without a stop at the venue"
     orders = {order.id: order.link_id for order in (*(e.order for e in account.executions), *account.open_orders.values()) if order.link_id}
     assert len(set(orders.values())) == len(orders), "an order was created twice"
-    cash, theirs = wallet_cash(session.engine.account.cash, session.ledger), account.wallet.balance("USDT")
+    cash, theirs = session.view.wallet_cash(session.engine.account.cash), account.wallet.balance("USDT")
     assert abs(cash - theirs) < CENT, (cash, theirs)

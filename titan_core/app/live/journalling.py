@@ -9,6 +9,7 @@ from msgspec import structs
 from titan_core.app.live.entries import Entry, Kept, Leave, Moment, Protect, Sent, Submit, Verify, Withdraw
 from titan_core.app.live.folding import add
 from titan_core.app.live.outbox import CollectingOutbox
+from titan_core.app.live.settling import VenueView
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.heard import Heard
 from titan_core.engine.live import PerEvent
@@ -30,12 +31,13 @@ class Journalling:
         journal: Journal[Entry],
         kept: Kept,
         ledger: Ledger,
+        view: VenueView,
         outbox: CollectingOutbox,
         release: Release,
         lost: Callable[[tuple[Sent, ...], str], None],
         on_decision: Callable[[tuple[Any, ...]], None],
     ) -> None:
-        self.journal, self.kept, self.ledger, self.outbox = journal, kept, ledger, outbox
+        self.journal, self.kept, self.ledger, self.view, self.outbox = journal, kept, ledger, view, outbox
         self._release, self._lost, self._on_decision = release, lost, on_decision
         self.fills: deque[Fill] = deque(maxlen=LAST)
         self._owed: list[Moment] = []
@@ -51,6 +53,7 @@ class Journalling:
             return
         for booking in bookings:
             self.ledger.book(booking)
+            self.view.take(booking)
             if isinstance(booking, Fill):
                 self.fills.append(booking)
         for decision in decisions:

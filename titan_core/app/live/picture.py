@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from titan_core.app.control.port import CommandRefused
 from titan_core.app.live.session import Session
-from titan_core.app.live.settling import wallet_cash
 from titan_core.app.live.status import (
     FeedStatus,
     FillLine,
@@ -51,7 +50,7 @@ def take_picture(session: Session) -> SessionStatus:
         stage=session.stage, brain=str(configuration), risk=str(configuration.risk or ""),
         gate="open" if governor.machine.gate_open else "reducing" if configuration.is_in("operational") else "closed",
         equity=Money(equity2 // 2), peak=Money(peak2 // 2), drawdown_ppm=max(0, (peak2 - equity2) * 1_000_000 // peak2) if peak2 > 0 else 0,
-        start_equity=Money(session.ledger.equity_start), cash=Money(wallet_cash(account.cash, session.ledger)),
+        start_equity=Money(session.ledger.equity_start), cash=Money(session.view.wallet_cash(account.cash)),
         fees=Money(account.fees), funding=Money(account.funding),
         trades=len(trips), wins=sum(trip.net > 0 for trip in trips),
         phases=tuple(_phase(session, book) for book in governor.books), positions=tuple(_position(session, k) for k in account.held()),

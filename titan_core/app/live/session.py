@@ -17,7 +17,7 @@ from titan_core.app.live.folding import add, empty, fold
 from titan_core.app.live.journalling import Journalling
 from titan_core.app.live.market import history_rows, kinds_of, layout_of, router, warm
 from titan_core.app.live.outbox import CollectingOutbox
-from titan_core.app.live.settling import CENT, Settled, settle, wallet_cash
+from titan_core.app.live.settling import CENT, Settled, VenueView, settle
 from titan_core.app.live.setup import Account, Setup
 from titan_core.app.live.status import NoteLine
 from titan_core.app.live.trading import Trading
@@ -105,6 +105,8 @@ class Session:
             self.kept = fold(recovery.snapshot.state if recovery.snapshot else empty(), (record.entry for record in recovery.tail))
             if self.kept.boot and not self.kept.orderly:
                 self.note("journal", f"process {self.kept.boot} did not end in order; recovering")
+            if self.setup.on_kept is not None:
+                self.setup.on_kept(self.kept)
             self.account: Account = self.setup.join(self._relay, self.venue_now_ns)
             running = loop.create_task(self.account.run(), name="the account's connections")
             try:
@@ -218,17 +220,22 @@ class Session:
         is_first = self.kept.memory is None
         equity_start = self.kept.equity_start or memory.cash
         self.ledger = Ledger(setup.instruments, Money(equity_start))
-        for booking in (*self.kept.bookings, *settled.bookings):
+        booked = (*self.kept.bookings, *settled.bookings)
+        for booking in booked:
             self.ledger.book(booking)
+        self.view = VenueView(self.known, booked)
         bands = [binding for binding in setup.bindings if binding.declaration.band is not None]
         self.governor = BrainGovernor(bands, setup.limits, memory=None if is_first and not memory.holdings else memory, order_venues=setup.order_venues)
         self.layout = layout_of(setup.instruments)
         self.engine = PerEvent(self.layout, self.governor, cash=memory.cash, slots=self.governor.slots, venue=lambda e: MirrorVenue(e, self.outbox))
         self._trading = Trading(self, account, self.kept.boot + 1, settled.seen, settled.last_execution_ns)
-        self.journalling = Journalling(self.journal, self.kept, self.ledger, self.outbox, self.trading.release, self._lost, self._on_decision)
+        self.journalling = Journalling(self.journal, self.kept, self.ledger, self.view, self.outbox, self.trading.release, self._lost, self._on_decision)
         handlers = {i.id: recorder.handler(i) for i in setup.instruments} if recorder is not None else {}
         await self._warm(handlers)
         for instrument in setup.instruments:
+            if setup.exchange is not None:  # before ours: an exchange sees a row first
+                kinds = kinds_of(instrument, depth=True) | {StreamKind.GAP}
+                self.feeds.subscribe(instrument.venue, instrument.symbol, kinds, setup.exchange(instrument))
             self._subscribe(instrument, handlers.get(instrument.id))
         await self._quotes()
         begun_ns = self.stamp()
@@ -390,7 +397,7 @@ class Session:
             self.watching.reconciled_ns = self.setup.clock()
 
     def _agree_cash(self, wallet: WalletReport) -> bool:
-        difference = wallet.cash - wallet_cash(self.engine.account.cash, self.ledger)
+        difference = wallet.cash - self.view.wallet_cash(self.engine.account.cash)
         if abs(difference) < CENT:
             self._cash_off = 0
             return True

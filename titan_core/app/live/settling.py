@@ -12,11 +12,11 @@ from attrs import define, field
 from titan_core.app.live.entries import Kept, Submit
 from titan_core.engine.memory import Holding, Memory
 from titan_core.execution.reports import Execution, ExecutionKind, PositionReport, WalletReport
-from titan_core.ledger.ledger import Ledger
 from titan_core.model.enums import Liquidity
 from titan_core.model.fill import Booking, Deposit, Fill, FundingPayment
 from titan_core.model.ids import BRAIN, ClientOrderId, InstrumentId, PhaseId, StrategyId
 from titan_core.model.instrument import Instrument
+from titan_core.model.position import Position
 from titan_core.model.units import MONEY_PER_USDT, RATE_SCALE, Money, to_usdt
 
 CENT = MONEY_PER_USDT // 100
@@ -126,9 +126,9 @@ class Settled:
                 return booking.price
         return held.stop if held is not None and held.stop else 1
 
-    def agree_cash(self, wallet: WalletReport, ledger: Ledger) -> None:
-        """Correct cash to what the venue has. `ledger` holds everything booked so far, what was booked here included."""
-        expected = wallet_cash(self.memory.cash, ledger)
+    def agree_cash(self, wallet: WalletReport, view: "VenueView") -> None:
+        """Correct cash to what the venue has. `view` holds everything booked so far, what was booked here included."""
+        expected = view.wallet_cash(self.memory.cash)
         difference = wallet.cash - expected
         if abs(difference) < CENT:
             return
@@ -140,9 +140,26 @@ class Settled:
         self.bookings.append(Deposit(self.ts_ns, Money(difference), reason))
 
 
-def wallet_cash(cash: int, ledger: Ledger) -> int:
-    """Return what a venue shows as wallet balance: our cash falls by the full notional of perpetuals, the venue's does not."""
-    return cash + sum(book.position.cost for book in ledger.books.values() if book.position.instrument.is_perp)
+class VenueView:
+    """The perpetuals as a venue sees them: one position per instrument, whichever phase holds it."""
+
+    def __init__(self, known: Mapping[InstrumentId, Instrument], bookings: Iterable[Booking] = ()) -> None:
+        self._known = known
+        self.positions: dict[InstrumentId, Position] = {}
+        for booking in bookings:
+            self.take(booking)
+
+    def take(self, booking: Booking) -> None:
+        """Book an execution; nothing else moves a position at the venue."""
+        if isinstance(booking, Fill) and booking.instrument in self._known and self._known[booking.instrument].is_perp:
+            held = self.positions.get(booking.instrument)
+            if held is None:
+                held = self.positions[booking.instrument] = Position(self._known[booking.instrument])
+            held.apply(booking.signed_lots, booking.price)
+
+    def wallet_cash(self, cash: int) -> int:
+        """Return what the venue shows as wallet balance: our cash falls by the full notional of perpetuals, the venue's does not."""
+        return cash + sum(held.cost for held in self.positions.values())
 
 
 def fresh_memory(wallet: WalletReport, ts_ns: int) -> Memory:
@@ -165,9 +182,6 @@ def settle(
     else:
         settled.seen += [e.execution_id for e in executions]
     settled.agree(positions)
-    ledger = Ledger(known.values(), Money(kept.equity_start or memory.cash))
-    for booking in (*kept.bookings, *settled.bookings):
-        ledger.book(booking)
     if kept.memory is not None:
-        settled.agree_cash(wallet, ledger)
+        settled.agree_cash(wallet, VenueView(known, (*kept.bookings, *settled.bookings)))
     return settled

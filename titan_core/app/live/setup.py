@@ -11,6 +11,7 @@ from titan_core.app.live.entries import Entry, Kept
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.phases import PhaseBinding
 from titan_core.execution.client import Listener, VenueClient
+from titan_core.feed.channels import Handler
 from titan_core.feed.rest.port import VenueRest
 from titan_core.feed.transport import Transport
 from titan_core.feed.venues import Endpoint
@@ -70,6 +71,10 @@ class Setup:
     """`join(listener, now_ns)` makes the account; `now_ns` is the venue's clock as well as we know it."""
     open_journal: OpenJournal
     recording: Path | None = None
+    on_kept: Callable[[Kept], None] | None = None
+    """Told what the journal has kept, before the account is joined."""
+    exchange: Callable[[Instrument], Handler] | None = None
+    """Where rows go first: an exchange of ours that fills orders on them."""
     speed: Callable[[], float] = lambda: 1.0
     patience: Patience | None = None
     history_minutes: int = 5
