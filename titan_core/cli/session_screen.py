@@ -40,7 +40,7 @@ def render(
     """Make the screen of one picture.
 
     `history` brings the moves of prices, `taken_ns` is the wall clock of the picture, `age_s` how long ago that was, `trouble` why there is no newer one.
-    Without a height it takes the rows it needs, unless what it is printed into has one.
+    Without a height it takes the rows it needs.
     """
     return SessionScreen(status, history, taken_ns, age_s, plain(trouble), height, levels_bps)
 
@@ -58,7 +58,7 @@ class SessionScreen:
     levels_bps: tuple[int, int, int]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for line in self.lines(options.max_width, self.height or options.height):
+        for line in self.lines(options.max_width, self.height):
             line.no_wrap = True
             line.overflow = "crop"
             yield line

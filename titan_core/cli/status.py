@@ -11,6 +11,8 @@ from titan_core.cli.session_options import ANSWER_S, AnswerOption, Chosen, NameO
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from titan_core.cli.session_screen import SessionScreen
+
 app = typer.Typer(help="Show a running session.")
 
 REFRESH_S = 1.0
@@ -98,18 +100,18 @@ class _Watch:
         from rich.live import Live
 
         self._look()  # what goes wrong at once is told without a flicker
-        with Live(self, console=screen, screen=True, auto_refresh=False) as live:
+        with Live(console=screen, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.refresh()
+                live.update(self._drawn(screen.height), refresh=True)
                 time.sleep(REFRESH_S)
                 self._look()
 
-    def __rich__(self) -> Any:
+    def _drawn(self, height: int) -> "SessionScreen":
         from titan_core.cli.session_screen import render
 
         assert self._last is not None
-        seen = self._last
-        return render(seen.status, history=self._history, taken_ns=seen.taken_ns, age_s=age(seen.taken_ns, time.time_ns()), trouble=self._trouble)
+        status, taken_ns, _ = self._last
+        return render(status, history=self._history, taken_ns=taken_ns, age_s=age(taken_ns, time.time_ns()), trouble=self._trouble, height=height)
 
     def _in_lines(self, json: bool) -> None:
         import msgspec

@@ -63,9 +63,12 @@ class ControlServer:
         self._connections: dict[_Connection, None] = {}
         self._file: SessionFile | None = None
         self._server: asyncio.AbstractServer | None = None
+        self._loop_seconds: Callable[[float], float] = float
 
     async def start(self) -> SessionFile:
         """Begin to answer; returns what stands in the session's file. Raises SessionRunning where another process runs here, ControlError."""
+        # a loop whose clock runs faster than life tells how long of its own time so many seconds of the clients' are
+        self._loop_seconds = getattr(asyncio.get_running_loop(), "real", float)
         make_folder(self.places.folder)
         before = read_session(self.places)
         if before is not None:
@@ -100,11 +103,11 @@ class ControlServer:
         for _ in range(50):
             if not self._connections:
                 break
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self._loop_seconds(0.02))
         for connection in list(self._connections):
             connection.abort()
         with suppress(TimeoutError):
-            await asyncio.wait_for(server.wait_closed(), 1.0)
+            await asyncio.wait_for(server.wait_closed(), self._loop_seconds(1.0))
         if self._file is not None:
             remove_socket(Path(self._file.socket))
         self.places.key.unlink(missing_ok=True)
@@ -132,6 +135,10 @@ class ControlServer:
             self.forget(longest)
         self._connections[connection] = None
         return True
+
+    def after(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call something once so many seconds of the clients' time have passed."""
+        return asyncio.get_running_loop().call_later(self._loop_seconds(seconds), call)
 
     def forget(self, connection: "_Connection") -> None:
         """Drop a connection that has ended."""
@@ -215,4 +222,4 @@ class _Connection(asyncio.Protocol):
     def _within(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = asyncio.get_running_loop().call_later(seconds, self.abort)
+        self._deadline = self._server.after(seconds, self.abort)

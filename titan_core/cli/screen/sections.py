@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from titan_core.app.live.status import FeedStatus, FillLine, OrderStatusLine, PhaseStatus, PositionStatus, SessionStatus
+from titan_core.brain.table import OPERATIONAL, PHASES
 from titan_core.brain.vocabulary import Emergency
 from titan_core.cli.output import money
 from titan_core.cli.screen.grid import Cell, Column, cut, join, pack, plain, spread, table
@@ -128,7 +129,7 @@ def phases(status: SessionStatus, width: int, rows: int) -> list[Text]:
         Column(title="capital band", rank=3),
         Column(title="equity", right=True, rank=1),
         Column(title="today", right=True),
-        Column(title="positions", right=True, rank=2),
+        Column(title="open", right=True, rank=2),
     )
     return table(columns, [_phase(each) for each in status.phases[:rows]], width, header=HEADER)
 
@@ -252,8 +253,13 @@ def notes(status: SessionStatus, width: int, rows: int) -> list[Text]:
     """The newest notes, newest first."""
     lines = [Text("notes", style=HEADER)]
     for each in reversed(status.notes[-rows:]):
-        lines.append(Text.assemble((f"{clock(each.ts_ns)}  ", DIM), (f"{plain(each.author)}  ", QUIET), plain(each.text)))
+        lines.append(Text.assemble((f"{clock(each.ts_ns)}  ", DIM), (f"{plain(each.author)}  ", QUIET), shorter(plain(each.text))))
     return [cut(line, width) for line in lines]
+
+
+def shorter(text: str) -> str:
+    """Leave out of a path of the chart what goes without saying."""
+    return text.replace(f"{PHASES}.", "").replace(f"{OPERATIONAL}.", "")
 
 
 # -- health -----------------------------------------------------------------------------------------------------------------
