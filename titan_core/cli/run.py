@@ -1,64 +1,121 @@
 """`titan run`: trade, on paper at the built-in venue unless told otherwise, until stopped."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from titan_core.cli.options import ConfigOption, JsonOption, SetOption
+from titan_core.errors import TitanError, UsageError
 
 if TYPE_CHECKING:
     from titan_core.app.control.places import Places
-    from titan_core.app.live.setup import Identity, OpenJournal
-    from titan_core.config.load import Config
-    from titan_core.plugin_host import LoadedPhase
-    from titan_core.simulator.box import Box
+    from titan_core.cli.run_plan import Plan
+    from titan_core.execution.secrets.keystore import ApiKey
 
 app = typer.Typer(help="Trade: on paper at the built-in venue unless told otherwise.")
 
 DEFAULT_SPEED = 60.0
 
 
+class FeedName(StrEnum):
+    """Where the market comes from."""
+
+    BUILT_IN = "built-in"
+    LIVE = "live"
+
+
 @app.command()
 def run(
-    name: Annotated[str, typer.Option(help="Name of the session; its journal goes on where it ended.")] = "paper",
+    live: Annotated[bool, typer.Option("--live/--paper", help="Trade with real money, after a typed confirmation; else on paper.")] = False,
+    feed: Annotated[FeedName, typer.Option(help="Market of a paper run: generated, or the venues' public feeds.")] = FeedName.BUILT_IN,
+    venue: Annotated[str | None, typer.Option(metavar="URL", help="A venue in a box (`titan sim`) in the place of the real ones.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the session; its journal goes on where it ended. [paper or live]", show_default=False)] = None,
     state: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of all sessions.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the built-in market; counts for a new session.")] = 1,
-    speed: Annotated[float, typer.Option(help="How many times faster than life the built-in market runs.")] = DEFAULT_SPEED,
+    coins: Annotated[str, typer.Option(metavar="A,B", help="Coins to trade; the built-in market has BTC.")] = "BTC",
+    phases: Annotated[str | None, typer.Option(metavar="A,B", help="Phases to run; all installed ones by default.", show_default=False)] = None,
     equity: Annotated[str | None, typer.Option(metavar="USDT", help="Balance of a new paper account.", show_default=False)] = None,
-    phases: Annotated[str | None, typer.Option(metavar="NAMES", help="Phases to run, by comma (default: all installed).", show_default=False)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the built-in market of a new session.")] = 1,
+    speed: Annotated[float, typer.Option(help="How many times faster than life the built-in market runs.")] = DEFAULT_SPEED,
     seconds: Annotated[float | None, typer.Option("--for", metavar="S", help="Stop by itself after so many seconds.", show_default=False)] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Put an earlier session of this name aside and begin anew.")] = False,
+    keystore: Annotated[Path | None, typer.Option(metavar="FILE", help="Keystore of a live run.", show_default=False)] = None,
+    password_fd: Annotated[int | None, typer.Option(metavar="N", help="Read the keystore's password from this file descriptor.", show_default=False)] = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run a session: recover what the journal has kept, agree with the venue, then trade until Ctrl-C, `titan stop` or SIGTERM.
 
-    The built-in venue needs no network and no key; its market is generated and runs at 60 times the speed of life.
+    Without options it trades on paper at the built-in venue, which needs no network and no key; its market is generated and runs at 60 times the speed of life.
     """
+    plan = _plan(name or ("live" if live else "paper"), state, coins, phases, equity, seconds, config, settings, json)
+    if fresh:
+        _put_aside(plan.where, live=live)
+    _same_kind(plan.where, "live" if live else "paper", "simulator" if venue else "live" if live else feed.value)
+    if live:
+        from titan_core.cli.run_outside import run_outside
+
+        run_outside(plan, venue_url=_box_url(venue), on_paper=False, key=_live_key(keystore, password_fd, plan, venue), mode="live")
+    elif feed is FeedName.LIVE:
+        from titan_core.cli.run_outside import run_outside
+
+        run_outside(plan, venue_url=_box_url(venue), on_paper=True, key=None, mode="paper")
+    elif venue is not None:
+        from titan_core.cli.run_outside import run_outside
+
+        run_outside(plan, venue_url=_box_url(venue), on_paper=False, key=_box_key(), mode="paper")
+    else:
+        from titan_core.cli.run_built_in import run_built_in
+
+        if plan.coins != ("BTC",):
+            raise UsageError(f"the built-in market has BTC, found --coins {coins}; other coins trade with --feed live")
+        run_built_in(plan, seed, speed)
+
+
+def _plan(
+    name: str,
+    state: Path | None,
+    coins: str,
+    phases: str | None,
+    equity: str | None,
+    seconds: float | None,
+    config: Path | None,
+    settings: list[str] | None,
+    json: bool,
+) -> "Plan":
     from titan_core.app.compose import choose_phases
     from titan_core.app.control.places import places, state_root
     from titan_core.cli.options import discover_plugins, load_configuration
     from titan_core.cli.replay import parse_money
+    from titan_core.cli.run_plan import Plan
 
     report = discover_plugins()
     configuration = load_configuration(config, settings, report)
-    chosen = choose_phases(report.phases, [each.strip() for each in phases.split(",") if each.strip()] if phases else [])
-    deposit = parse_money(equity) if equity is not None else parse_money(str(configuration.replay.equity_usdt))
-    where = places(state_root(state, os.environ, Path.home()), name)
-    if fresh:
-        _put_aside(where)
-    _on_built_in(where, name, seed, speed, deposit, chosen, configuration, seconds, json)
+    wanted = tuple(dict.fromkeys(each.strip().upper() for each in coins.split(",") if each.strip()))
+    if not wanted:
+        raise UsageError("--coins names no coin; give one such as BTC, or several by comma")
+    return Plan(
+        where=places(state_root(state, os.environ, Path.home()), name),
+        name=name,
+        deposit=parse_money(equity if equity is not None else str(configuration.replay.equity_usdt)),
+        coins=wanted,
+        phases=choose_phases(report.phases, [each.strip() for each in phases.split(",") if each.strip()] if phases else []),
+        config=configuration,
+        seconds=seconds,
+        json=json,
+    )
 
 
-def _put_aside(where: "Places") -> None:
+def _put_aside(where: "Places", *, live: bool) -> None:
     """Rename the folder of an ended session, so that nothing is ever lost."""
     from titan_core.app.control.sessions import find_sessions
     from titan_core.cli.output import print_note
-    from titan_core.errors import UsageError
 
+    if live:
+        raise UsageError("--fresh would forget what a live account has done; move its folder by hand if you mean it")
     if not where.folder.exists():
         return
     if any(found.places == where and found.alive for found in find_sessions(where.folder.parent)):
@@ -70,99 +127,50 @@ def _put_aside(where: "Places") -> None:
     print_note(f"the earlier session lies in {aside}")
 
 
-def _on_built_in(
-    where: "Places", name: str, seed: int, speed: float, deposit: int, phases: "tuple[LoadedPhase, ...]", config: "Config", seconds: float | None, json: bool
-) -> None:
-    import time
+def _same_kind(where: "Places", mode: str, feed: str) -> None:
+    """Refuse to go on with the journal of another kind of session: paper money must never meet real money."""
+    from titan_core.app.live.entries import Started, entry_codec
+    from titan_core.journal.reading import read
 
-    from titan_core.app.compose import bind
-    from titan_core.app.control.private import make_folder
-    from titan_core.cli.run_screen import follow
-    from titan_core.model.units import to_usdt
-    from titan_core.simulator.paced_loop import PacedLoop, run_paced
-    from titan_core.simulator.paper import paper_setup
-
-    make_folder(where.folder)
-    box = _box(where, seed, to_usdt(deposit))
-
-    def speed_now() -> float:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        return loop.speed if isinstance(loop, PacedLoop) else speed
-
-    async def main() -> None:
-        setup = paper_setup(
-            box,
-            [bind(phase, config) for phase in phases],
-            config.brain,
-            _identity(name, box.seed, config, phases),
-            _journal_opener(where, box.now_ns),
-            wall=time.time_ns,
-            recording=where.recording / f"boot-{_next_recording(where.recording)}",
-            speed=speed_now,
-            seed=box.seed,
-            timeout_s=0.5 * speed,
-            on_terms=lambda i: config.venue(i.venue).applied_to(i),
+    if not where.journal.is_dir():
+        return
+    first = next((record.entry for record in read(where.journal, entry_codec())), None)
+    if isinstance(first, Started) and (first.mode, first.feed) != (mode, feed):
+        raise UsageError(
+            f"the session in {where.folder} is {first.mode} on the {first.feed} market; this run would be {mode} on the {feed} market: give it another --name"
         )
-        limits = config.brain
-        levels = (limits.drawdown_warning_bps, limits.drawdown_reduced_bps, limits.drawdown_emergency_bps)
-        await follow(setup, where, seconds=seconds, json=json, levels_bps=levels)
 
+
+def _box_url(url: str | None) -> str | None:
+    """Check the address of a venue in a box: it is on this machine, or it is refused."""
+    if url is None:
+        return None
+    from urllib.parse import urlsplit
+
+    from titan_core.feed.hosts import HostPolicy, HostRefused
+
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+        raise UsageError(f"--venue is the address that `titan sim` prints, such as http://127.0.0.1:8899; found {url!r}")
     try:
-        run_paced(main(), box, speed)
-    finally:
-        box.close()
+        HostPolicy.of((), simulator=True).check(url)
+    except HostRefused:
+        raise UsageError(
+            f"--venue is a venue in a box on this machine, found {parts.hostname}; the real venues are reached with --feed live or --live"
+        ) from None
+    return url.rstrip("/")
 
 
-def _box(where: "Places", seed: int, equity: Any) -> "Box":
-    """Open the venue of this session where it was left, or make a new one."""
-    from titan_core.simulator.box import Box
-    from titan_core.simulator.store import BoxStore, look
+def _box_key() -> "ApiKey":
+    """Return the key that every venue in a box knows."""
+    from titan_core.execution.secrets.keystore import ApiKey
+    from titan_core.execution.secrets.secret import Secret
+    from titan_core.simulator.wire import Credential
 
-    path = where.folder / "venue"
-    head = look(path)
-    store = BoxStore(path)
-    if head is None:
-        return Box(seed, start_ns=_opening(), balance_usdt=str(equity), store=store)
-    return Box(head.seed, start_ns=head.start_ns, balance_usdt=str(_usdt(head.deposit)), ticks_per_day=head.ticks_per_day, store=store)
+    known = Credential()
+    return ApiKey("bybit", "simulator", Secret(known.key), Secret(known.secret), 0)
 
 
-def _usdt(amount: int) -> Any:
-    """Return money as a number of USDT."""
-    from titan_core.model.units import Money, to_usdt
-
-    return to_usdt(Money(amount))
-
-
-def _opening() -> int:
-    """Return when the built-in market is first seen: in the liveliest hours of its day, with bars before it."""
-    from titan_core.model.units import H
-    from titan_core.tape.generate import NEW_YEAR_2024
-
-    return NEW_YEAR_2024 + 14 * H
-
-
-def _identity(name: str, seed: int, config: "Config", phases: "tuple[LoadedPhase, ...]") -> "Identity":
-    from titan_core.app.code_digest import code_digest
-    from titan_core.app.live.setup import Identity
-    from titan_core.cli.replay import type_package
-
-    changed = {s.spec.name: str(s.spec.show(s.value)) for s in config.settings if s.origin not in ("default", "declared by the plugin")}
-    packages = ["titan_core", *(type_package(phase.declaration) for phase in phases)]
-    return Identity(name=name, mode="paper", feed="built-in", seed=seed, code_digest=code_digest(packages), config_digest=config.digest, settings=changed)
-
-
-def _journal_opener(where: "Places", clock: Any) -> "OpenJournal":
-    def open_it(loop: Any, on_status: Any) -> Any:
-        from titan_core.app.live.entries import Kept, entry_codec
-        from titan_core.journal.journal import open_journal
-
-        return open_journal(where.journal, entry_codec(), Kept, clock=clock, loop=loop, on_status=on_status)
-
-    return open_it
-
-
-def _next_recording(folder: Path) -> int:
-    taken = [int(each.name.removeprefix("boot-")) for each in folder.glob("boot-*") if each.name.removeprefix("boot-").isdigit()]
-    return max(taken, default=0) + 1
+def _live_key(keystore: Path | None, password_fd: int | None, plan: "Plan", venue: str | None) -> "ApiKey":
+    """Unlock the key, ask the venue what it may do, and have the run confirmed. Raises TitanError where any of it says no."""
+    raise TitanError("this version does not trade live yet: nothing asks the venue what the key may do; `titan run --feed live` trades on paper")

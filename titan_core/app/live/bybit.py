@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from attrs import frozen
+
 from titan_core.execution.bybit.account import Access, BybitAccount, join
 from titan_core.execution.bybit.words import CATEGORY, Instruments
-from titan_core.execution.client import Listener
+from titan_core.execution.client import Listener, VenueClient
 from titan_core.execution.http import Http, through_ccxt
 from titan_core.execution.limiter import Limiter
 from titan_core.feed.transport import Transport
@@ -15,6 +17,26 @@ from titan_core.model.instrument import Instrument
 RATE_PER_S = 10.0
 """What Titan asks of a venue at most; a share of it is kept for an emergency."""
 RESERVED = 4.0
+
+
+@frozen
+class Joined:
+    """An account together with the ccxt object that signs for it."""
+
+    account: BybitAccount
+    exchange: Any
+
+    @property
+    def client(self) -> VenueClient:
+        """What the execution service sends through."""
+        return self.account.client
+
+    async def run(self) -> None:
+        """Keep the connections alive until cancelled."""
+        try:
+            await self.account.run()
+        finally:
+            await self.exchange.close()
 
 
 def bybit_joiner(
@@ -29,21 +51,22 @@ def bybit_joiner(
     http: Http | None = None,
     timeout_s: float = 5.0,
     over_socket: bool = True,
-) -> Callable[[Listener, Callable[[], int]], BybitAccount]:
+) -> Callable[[Listener, Callable[[], int]], Joined]:
     """Return `Setup.join` for Bybit. `http` replaces ccxt's own, where the venue is in this process. Raises ImportError without the `live` extra."""
     import ccxt.async_support as ccxt
 
     traded = Instruments([instrument for instrument in instruments if instrument.venue in CATEGORY])
 
-    def make(listener: Listener, now_ns: Callable[[], int]) -> BybitAccount:
+    def make(listener: Listener, now_ns: Callable[[], int]) -> Joined:
         loop = asyncio.get_running_loop()
         exchange: Any = ccxt.bybit({"apiKey": key, "secret": secret.decode(), "options": {"enableUnifiedAccount": True, "enableUnifiedMargin": False}})
         exchange.urls["api"] = {name: rest_url for name in exchange.urls["api"]}
         exchange.nonce = lambda: now_ns() // 1_000_000
         limiter = Limiter(loop.time, loop.call_later, rate_per_s=RATE_PER_S, burst=RATE_PER_S, reserved=RESERVED)
-        return join(
+        account = join(
             Access(socket_url=socket_url, key=key, secret=secret), traded, listener, exchange=exchange, http=http or through_ccxt(exchange),
             transport=transport, now_ns=now_ns, jitter=jitter, limiter=limiter, timeout_s=timeout_s, over_socket=over_socket,
         )  # fmt: skip
+        return Joined(account, exchange)
 
     return make

@@ -432,7 +432,7 @@ class Session:
     def _on_feed(self, event: FeedEvent) -> None:
         if event.kind is FeedEventKind.CLOCK_STEP and self.is_ready.is_set():
             self.watching.clock_stepped()
-        self.note("feed", f"{event.venue} {event.topic} {event.kind} {event.text}".replace("  ", " "))
+        self.note("feed", f"{event.venue}: {event.text}")
 
     def _on_journal(self, status: JournalStatus, reason: str) -> None:
         self.journal_status = status
