@@ -6,9 +6,13 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
-from titan_core.execution.bybit.account import Access, BybitAccount, join
+from titan_core.execution.bybit import account as bybit
+from titan_core.execution.bybit.account import BybitAccount
 from titan_core.execution.bybit.words import Instruments
 from titan_core.execution.limiter import Lane, Limiter
+from titan_core.execution.mexc import account as mexc
+from titan_core.execution.mexc.account import MexcAccount
+from titan_core.execution.mexc.words import Contracts
 from titan_core.execution.outcomes import Outcome
 from titan_core.execution.reports import Execution
 from titan_core.execution.service import ExecutionService
@@ -18,6 +22,8 @@ from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyI
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent
 from titan_core.simulator.box import Box
+from titan_core.simulator.ccxt_plug import redirect
+from titan_core.simulator.exchange import Exchange
 from titan_core.simulator.faults import Rule
 from titan_core.simulator.inprocess import BoxHttp, BoxTransport
 from titan_core.simulator.orders import Kind, NewOrder, Refusal
@@ -25,6 +31,7 @@ from titan_core.simulator.virtual_loop import run_virtual
 from titan_core.simulator.wire import Credential
 
 PERP = InstrumentId("BTCUSDT.bybit-linear")
+PERPS = {"bybit": PERP, "mexc": InstrumentId("BTCUSDT.mexc-contract")}
 
 
 class Owner:
@@ -61,9 +68,10 @@ class Relay:
 class Rig:
     """The box, the account, the service and its owner."""
 
-    def __init__(self, box: Box, account: BybitAccount, service: ExecutionService, owner: Owner, relay: Relay) -> None:
+    def __init__(self, box: Box, account: Any, service: ExecutionService, owner: Owner, relay: Relay, venue: str = "bybit") -> None:
         self.box, self.account, self.service, self.owner, self.relay = box, account, service, owner, relay
-        self.perp: Instrument = box.exchanges["bybit"].account.listings[PERP].instrument
+        self.venue: Exchange = box.exchanges[venue]
+        self.perp: Instrument = self.venue.account.listings[PERPS[venue]].instrument
         self.serial = 0
         self.journalled: list[ClientOrderId] = []
 
@@ -86,18 +94,18 @@ class Rig:
     @property
     def touch(self) -> tuple[int, int]:
         """Best bid and ask of the perpetual now, in ticks."""
-        account = self.box.exchanges["bybit"].account
-        bid, ask, *_ = account.depth.best(account.listings[PERP])
+        account = self.venue.account
+        bid, ask, *_ = account.depth.best(account.listings[self.perp.id])
         return bid, ask
 
     @property
     def venue_position(self) -> int:
-        held = self.box.exchanges["bybit"].account.positions.get(PERP)
+        held = self.venue.account.positions.get(self.perp.id)
         return held.lots if held else 0
 
     def hold(self, positions: int, orders: int = 0) -> None:
         """Open positions of both sides, each with a stop, and orders below the market, at the venue itself and at once."""
-        exchange = self.box.exchanges["bybit"]
+        exchange = self.venue
         perps = [listing for listing in exchange.account.listings.values() if listing.instrument.is_perp]
         for number in range(positions + orders):
             listing = perps[number % len(perps)]
@@ -111,12 +119,12 @@ class Rig:
     @property
     def held(self) -> dict[InstrumentId, int]:
         """What the venue holds for us."""
-        return {name: position.lots for name, position in self.box.exchanges["bybit"].account.positions.items() if position.lots}
+        return {name: position.lots for name, position in self.venue.account.positions.items() if position.lots}
 
     @property
     def venue_links(self) -> list[str]:
-        """The client ids of all orders that the venue has ever created on our behalf, by its executions and open orders."""
-        account = self.box.exchanges["bybit"].account
+        """The client ids of all orders that the venue has ever created on our behalf, by its executions and open orders; as the venue writes them."""
+        account = self.venue.account
         return [e.order.link_id for e in account.executions if e.order.link_id] + [o.link_id for o in account.open_orders.values() if o.link_id]
 
     async def settled(self, within_s: float = 120.0) -> None:
@@ -129,10 +137,33 @@ class Rig:
         await asyncio.sleep(1.0)
 
 
+def _bybit(box: Box, key: Credential, listener: Any, over_socket: bool, common: dict[str, Any]) -> BybitAccount:
+    listed = [listing.instrument for listing in box.exchanges["bybit"].account.listings.values()]
+    perps = Instruments([instrument for instrument in listed if instrument.is_perp])
+    access = bybit.Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
+    return bybit.join(access, perps, listener, over_socket=over_socket, **common)
+
+
+def _mexc(box: Box, key: Credential, listener: Any, over_socket: bool, common: dict[str, Any]) -> MexcAccount:
+    contracts = Contracts(listing.instrument for listing in box.exchanges["mexc"].account.listings.values())
+    access = mexc.Access(socket_url="ws://box/mexc/edge", key=key.key, secret=key.secret.encode())
+    return mexc.join(access, contracts, listener, **common)
+
+
 def run(
-    scene: Callable[[Rig], Awaitable[None]], *, faults: tuple[Rule, ...] = (), seed: int = 1, over_socket: bool = True, rate: float = 10.0, coins: int = 0
+    scene: Callable[[Rig], Awaitable[None]],
+    *,
+    faults: tuple[Rule, ...] = (),
+    seed: int = 1,
+    over_socket: bool = True,
+    rate: float = 10.0,
+    coins: int = 0,
+    venue: str = "bybit",
 ) -> Rig:
-    """Run a scene on a fresh box with `coins` perpetuals beyond BTC; the faults begin once the streams are up. Returns the rig, ended."""
+    """Run a scene on a fresh box with `coins` perpetuals beyond BTC; the faults begin once the streams are up. Returns the rig, ended.
+
+    `over_socket` is about orders at Bybit; MEXC takes them over REST only.
+    """
     import ccxt.async_support as ccxt
 
     box = Box(seed, ticks_per_day=200_000, balance_usdt=1_000_000, extra_coins=coins)
@@ -141,8 +172,8 @@ def run(
     async def main() -> None:
         loop = asyncio.get_running_loop()
         key = Credential()
-        exchange = ccxt.bybit({"apiKey": key.key, "secret": key.secret})
-        exchange.urls["api"] = {name: "http://box/bybit" for name in exchange.urls["api"]}
+        exchange = {"bybit": ccxt.bybit, "mexc": ccxt.mexc}[venue]({"apiKey": key.key, "secret": key.secret})
+        redirect(exchange, "http://box")
         exchange.nonce = lambda: box.now_ns() // 1_000_000
         through = BoxHttp(box)
 
@@ -151,14 +182,12 @@ def run(
             return response.status, response.headers, response.body.decode()
 
         limiter = Limiter(loop.time, loop.call_later, rate_per_s=rate, burst=rate, reserved=rate * 0.4)
-        listed = [listing.instrument for listing in box.exchanges["bybit"].account.listings.values()]
         relay, owner = Relay(), Owner()
-        access = Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
-        perps = Instruments([instrument for instrument in listed if instrument.is_perp])
-        account = join(
-            access, perps, relay, exchange=exchange, http=http, transport=BoxTransport(box), now_ns=box.now_ns,
-            jitter=random.Random(seed).random, limiter=limiter, timeout_s=2.0, over_socket=over_socket,
-        )  # fmt: skip
+        common = {
+            "exchange": exchange, "http": http, "transport": BoxTransport(box), "now_ns": box.now_ns,
+            "jitter": random.Random(seed).random, "limiter": limiter, "timeout_s": 2.0,
+        }  # fmt: skip
+        account: Any = {"bybit": _bybit, "mexc": _mexc}[venue](box, key, relay, over_socket, common)
         rig: Rig
 
         def write_ahead(approved: Approved, send: Callable[[], None], failed: Callable[[str], None]) -> None:
@@ -166,10 +195,10 @@ def run(
             loop.call_soon(send)
 
         relay.to = service = ExecutionService(account.client, owner, write_ahead)
-        rig = Rig(box, account, service, owner, relay)
+        rig = Rig(box, account, service, owner, relay, venue)
         kept.append(rig)
         running = loop.create_task(account.run())
-        while not service.is_streaming or (over_socket and not account.client.entry.is_open):
+        while not service.is_streaming or (venue == "bybit" and over_socket and not account.client.entry.is_open):
             await asyncio.sleep(0.05)
         for rule in faults:
             box.add_fault(rule)

@@ -60,10 +60,14 @@ class RestDoor(ABC):
 
     async def call(self, lane: Lane, method: str, path: str, parameters: Any, *, weight: float = 1.0) -> Reply:
         """Send a request when the budget admits it. Never raises for what the venue or the network does."""
+        await self.turn(lane, weight=weight)
+        return await self.send(method, path, parameters)
+
+    async def turn(self, lane: Lane, *, weight: float = 1.0) -> None:
+        """Wait until the budget admits a request, which is then to be sent at once."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.limiter.run(lane, lambda: None if turn.done() else turn.set_result(None), weight)
         await turn
-        return await self.send(method, path, parameters)
 
     async def send(self, method: str, path: str, parameters: Any) -> Reply:
         """Send what the limiter has admitted."""

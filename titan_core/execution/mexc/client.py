@@ -233,13 +233,17 @@ class MexcClient:
         return words.wallet(words.rows(await self._reader.get(path, {}), path))
 
     async def clock_offset_ns(self) -> int:
-        """Return the venue's clock minus ours."""
+        """Return the venue's clock minus ours. The wait for a turn is over before the time is taken."""
+        path = "contract/ping"
+        await self.door.turn(Lane.READ)
         before = self.now_ns()
-        said = await self._reader.get("contract/ping", {})
+        reply = await self.door.send("GET", path, {})
         after = self.now_ns()
-        if not isinstance(said, int) or isinstance(said, bool):
-            raise Unreadable(f"mexc contract/ping: expected a time in ms, found {str(said)[:80]!r}")
-        return said * MS - (before + after) // 2
+        if reply.outcome not in SUCCESS:
+            raise unavailable(path, reply)
+        if not isinstance(reply.result, int) or isinstance(reply.result, bool):
+            raise Unreadable(f"mexc {path}: expected a time in ms, found {str(reply.result)[:80]!r}")
+        return reply.result * MS - (before + after) // 2
 
     # -- before trading -----------------------------------------------------------------------------------------------
     async def prepare(self, leverage: Mapping[InstrumentId, int]) -> None:
