@@ -6,9 +6,11 @@ from typing import Any
 
 from attrs import frozen
 
+from titan_core.app.run_documents import DECISION_FIELDS
 from titan_core.brain.chart import Chart, Configuration, Guard, chart_of, initial
 from titan_core.brain.vocabulary import GUARD_TEXT
 from titan_core.errors import UsageError
+from titan_core.model.calendar import utc
 from titan_core.model.ids import PhaseId
 from titan_core.telemetry.run_folder import read_lines, read_manifest
 
@@ -40,21 +42,58 @@ class Explanation:
     """What was decided around the moment: approvals, refusals, executions, notes."""
 
 
-def explain(run: Path, at_ns: int, *, transitions: int = 3, around_ns: int = 60_000_000_000) -> Explanation:
-    """Explain the moment `at_ns` of a run folder. Raises UsageError where the moment lies outside the run."""
-    manifest = read_manifest(run)
-    first, last = _span(manifest)
-    if not first <= at_ns <= last:
-        raise UsageError(f"{at_ns} lies outside the run, which spans {first} to {last} (ns since 1970)")
-    phases = [PhaseId(name) for name in manifest["phases"]]
-    chart = chart_of(phases)
-    rows = read_lines(run, "chart.jsonl")
-    past = [row for row in rows if row["ts_ns"] <= at_ns]
+@frozen
+class Told:
+    """What a run has written down of itself: when it began and ended, its phases, the rows of its chart and of its decisions."""
+
+    first_ns: int
+    last_ns: int
+    phases: tuple[PhaseId, ...]
+    chart: Sequence[Mapping[str, Any]]
+    decisions: Sequence[dict[str, Any]]
+
+
+def explain(run: Path, at_ns: int | None, *, transitions: int = 3, around_ns: int = 60_000_000_000) -> Explanation:
+    """Explain a moment (the last one by default) of a run folder or of a session's journal. Raises UsageError where it lies outside the run."""
+    told = _of_journal(run, at_ns) if (run / "journal").is_dir() else _of_folder(run)
+    moment = told.last_ns if at_ns is None else at_ns
+    if not told.first_ns <= moment <= told.last_ns:
+        raise UsageError(f"{utc(moment)} lies outside the run, which spans {utc(told.first_ns)} to {utc(told.last_ns)}")
+    chart = chart_of(told.phases)
+    past = [row for row in told.chart if row["ts_ns"] <= moment]
     configuration = initial(chart)
     for row in past:
         configuration = _taken(chart, configuration, row)
-    near = [row for row in read_lines(run, "decisions.jsonl") if abs(row["ts_ns"] - at_ns) <= around_ns and row["kind"] != "chart"]
-    return Explanation(at_ns, str(configuration), tuple(_reason(chart, row) for row in past[::-1][:transitions]), tuple(near))
+    near = [row for row in told.decisions if abs(row["ts_ns"] - moment) <= around_ns and row["kind"] != "chart"]
+    return Explanation(moment, str(configuration), tuple(_reason(chart, row) for row in past[::-1][:transitions]), tuple(near))
+
+
+def _of_folder(run: Path) -> Told:
+    manifest = read_manifest(run)
+    first, last = _span(manifest)
+    return Told(first, last, tuple(PhaseId(name) for name in manifest["phases"]), read_lines(run, "chart.jsonl"), read_lines(run, "decisions.jsonl"))
+
+
+def _of_journal(folder: Path, at_ns: int | None) -> Told:
+    """Read the process of a session in which a moment lies; between two processes, the earlier one. A journal that is being written can be read."""
+    from titan_core.app.live.entries import entry_codec
+    from titan_core.app.live.playback import processes
+    from titan_core.journal.reading import read
+
+    found = processes(record.entry for record in read(folder / "journal", entry_codec()))
+    if not found:
+        raise UsageError(f"the journal in {folder} is empty: the session has not begun to trade")
+    process = next((each for each in reversed(found) if at_ns is None or each.started.ts_ns <= at_ns), found[0])
+    rows = [
+        {"kind": kind, "ts_ns": ts_ns, **dict(zip(DECISION_FIELDS[kind], values, strict=True))}
+        for moment in process.moments
+        for kind, ts_ns, *values in moment.decisions
+    ]
+    chart = [{**row, "guards": dict(row["guards"])} for row in rows if row["kind"] == "chart"]
+    last = max([process.started.ts_ns, *(moment.ts_ns for moment in process.moments), process.ended.ts_ns if process.ended else 0])
+    later = [each.started.ts_ns - 1 for each in found if each.started.ts_ns > process.started.ts_ns]
+    phases = tuple(PhaseId(name) for name in process.started.phases)
+    return Told(process.started.ts_ns, min(later) if later else max(last, at_ns or 0), phases, chart, rows)
 
 
 def _span(manifest: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,6 +1,5 @@
 """`titan brain why`: what the Brain's chart did up to a moment of a run, with the guard values behind it."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +9,10 @@ from titan_core.cli.output import console, print_json, table
 
 
 def why(
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Run folder of a replay.")],
-    at: Annotated[str, typer.Option(metavar="TIME", help="Moment, e.g. 2024-01-01T19:16:06 (UTC) or nanoseconds since 1970.")],
+    run: Annotated[str, typer.Option(metavar="RUN", help="Run folder of a replay, or a session of `titan run` by name or folder.")] = "paper",
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Moment, e.g. 2024-01-01T19:16:06 (UTC) or ns since 1970; the last one by default.", show_default=False)
+    ] = None,
     transitions: Annotated[int, typer.Option(min=1, help="How many transitions to show, newest first.")] = 3,
     json: JsonOption = False,
 ) -> None:
@@ -19,10 +20,10 @@ def why(
     from attrs import asdict
 
     from titan_core.app.why import explain
+    from titan_core.cli.compare import session_folder
     from titan_core.cli.moments import parse_moment
 
-    moment = parse_moment(at, "--at")
-    told = explain(run, moment, transitions=transitions)
+    told = explain(session_folder(run), None if at is None else parse_moment(at, "--at"), transitions=transitions)
     if json:
         print_json(asdict(told))
         return

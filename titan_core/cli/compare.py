@@ -24,7 +24,7 @@ def compare_session(run: str, config: Path | None, settings: list[str] | None, *
     from titan_core.app.live.playback import processes
     from titan_core.journal.reading import read
 
-    folder = _folder(run)
+    folder = session_folder(run)
     journal = folder / "journal"
     if not journal.is_dir():
         raise UsageError(f"{folder} holds no journal; name a session, or the folder of one: `titan run` keeps them under its state folder")
@@ -42,7 +42,8 @@ def compare_session(run: str, config: Path | None, settings: list[str] | None, *
         raise Differs("the playback has decided otherwise; what may differ and why stands in docs/parity.md")
 
 
-def _folder(run: str) -> Path:
+def session_folder(run: str) -> Path:
+    """Return the folder that a name or a path means."""
     from titan_core.app.control.places import places, state_root
 
     return Path(run) if "/" in run or Path(run).is_dir() else places(state_root(None, os.environ, Path.home()), run).folder
