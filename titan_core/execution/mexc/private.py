@@ -108,8 +108,9 @@ class PrivateStream:
         external = str(row.get("externalOid") or "") or self.names.find(order_id)
         if external is None and words.whole(row, "category") != 1:
             external = ""  # the venue's own
+        read = words.execution(instrument, row, external or "")
         if external is not None:
-            self.listener.on_execution(words.execution(instrument, row, external))
+            self.listener.on_execution(read)
         else:
             self._kept.setdefault(order_id, []).append(row)
             asyncio.get_running_loop().call_later(KEEP_S, self._give_up, order_id)
