@@ -1,12 +1,21 @@
 """Titan talks to its venues and to nobody else."""
 
 import asyncio
+import http
+import socket
+from functools import partial
+from typing import Any, NoReturn
 
 import pytest
+from aiohttp import ClientSession
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
 
-from titan_core.feed.hosts import VENUE_HOSTS, HostPolicy, HostRefused, guarded_connect, guarded_connector
+from titan_core.errors import VenueUnavailable
+from titan_core.feed.hosts import VENUE_HOSTS, AddressInfo, AddressRefused, HostPolicy, HostRefused, dial, guarded_connector, is_public
+from titan_core.feed.transports import CLIENTS, open_transport
 
 LIVE = HostPolicy.of(["bybit-linear", "bybit-spot", "mexc-contract", "binance-spot"])
 BOX = HostPolicy.of([], simulator=True)
@@ -40,6 +49,15 @@ def test_the_venues_are_allowed(url: str) -> None:
         ("https://api.bybit.com./", "not on the list"),
         ("https://1.2.3.4/", "1.2.3.4:443 is not on the list"),
         ("https://2130706433/", "not on the list"),
+        ("https://0x7f000001/", "not on the list"),
+        ("https://127.1/", "not on the list"),
+        ("https://0177.0.0.1/", "not on the list"),
+        ("https://[::ffff:127.0.0.1]/", "not on the list"),
+        ("https://[::ffff:7f00:1]/", "not on the list"),
+        ("https://[0:0:0:0:0:0:0:1]/", "this machine"),
+        ("https://0.0.0.0/", "not on the list"),
+        ("https://[::]/", "not on the list"),
+        ("https://localhost./", "not on the list"),
         ("https://[::1]/", "this machine"),
         ("http://127.0.0.1:8080/", "this machine"),
         ("http://127.8.9.1/", "this machine"),
@@ -65,6 +83,9 @@ def test_everybody_else_is_refused(url: str, reason: str) -> None:
 def test_this_machine_is_for_the_simulator_only() -> None:
     for url in ("http://127.0.0.1:8080/v5", "ws://localhost:9/", "http://[::1]:5/"):
         BOX.check(url)
+    for url in ("http://2130706433:8080/", "http://0x7f000001/", "http://0.0.0.0:8080/", "http://[::ffff:127.0.0.1]:8080/", "http://localhost@evil.example/"):
+        with pytest.raises(HostRefused):
+            BOX.check(url)
     with pytest.raises(HostRefused, match="allowed: none and this machine"):
         BOX.check("https://api.bybit.com/")
     with pytest.raises(HostRefused, match="known are those of bybit, mexc, binance"):
@@ -91,7 +112,7 @@ def test_no_text_gets_to_a_host_that_is_not_on_the_list(text: str) -> None:
 
 
 def test_an_http_session_asks_for_each_connection_also_a_redirected_one() -> None:
-    from aiohttp import ClientSession, web
+    from aiohttp import web
 
     reached: list[str] = []
 
@@ -130,7 +151,6 @@ def test_an_http_session_asks_for_each_connection_also_a_redirected_one() -> Non
 def test_ccxt_asks_too() -> None:
     pytest.importorskip("ccxt")
     import ccxt.async_support as ccxt
-    from aiohttp import ClientSession
 
     async def scene() -> None:
         session = ClientSession(connector=guarded_connector(HostPolicy.of(["mexc-contract"])))
@@ -145,30 +165,121 @@ def test_ccxt_asks_too() -> None:
     asyncio.run(scene())
 
 
-def test_a_websocket_asks_also_for_a_redirect() -> None:
-    pytest.importorskip("websockets")
-    from websockets.asyncio.server import ServerConnection, serve
-    from websockets.http11 import Request, Response
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("64:ff9b::808:808", True),
+        ("127.0.0.1", False),
+        ("127.9.9.9", False),
+        ("::1", False),
+        ("::", False),
+        ("0.0.0.0", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("169.254.169.254", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("fe80::1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("fec0::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:7f00:1::", False),
+        ("2001:0:0:0:0:0:80ff:fffe", False),
+        ("no address", False),
+    ],
+)
+def test_what_is_on_the_public_internet_is_told_from_what_is_not(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+@pytest.mark.parametrize("how", ["https", "websockets", "picows"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254"])
+def test_a_name_that_leads_to_this_machine_or_its_network_is_not_followed(monkeypatch: pytest.MonkeyPatch, how: str, address: str) -> None:
+    """The name is on the list, the name server lies, and somebody listens where it points to."""
+    if how == "picows":
+        pytest.importorskip("picows")
+    reached: list[str] = []
+
+    def lie(host: str, port: int, *arguments: Any, **options: Any) -> list[AddressInfo]:
+        kind = socket.AF_INET6 if ":" in address else socket.AF_INET
+        where = (address, port, 0, 0) if ":" in address else (address, port)
+        return [(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)]
 
     async def scene() -> None:
-        async def echo(connection: ServerConnection) -> None:
-            await connection.send("hello")
+        def heard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            reached.append("a connection")
+            writer.close()
 
-        def redirect(connection: ServerConnection, request: Request) -> Response | None:
-            if request.path != "/away":
-                return None
-            response = connection.respond(302, "")
-            response.headers["Location"] = "wss://evil.example/"
-            return response
-
-        async with serve(echo, "127.0.0.1", 0, process_request=redirect) as server:
-            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
-            async with guarded_connect(BOX, f"{url}/") as socket:
-                assert await socket.recv() == "hello"
-            with pytest.raises(HostRefused, match="evil.example"):
-                async with guarded_connect(BOX, f"{url}/away"):
-                    raise AssertionError("never connected")
-            with pytest.raises(HostRefused, match="this machine"):
-                guarded_connect(LIVE, f"{url}/")
+        server = await asyncio.start_server(heard, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setattr(socket, "getaddrinfo", lie)
+        for loopback in (False, True):  # not even with the simulator does a venue live here
+            policy = HostPolicy(frozenset({("api.bybit.com", port)}), loopback)
+            with pytest.raises(AddressRefused, match=f"api.bybit.com leads to {address}, where it cannot be"):
+                if how == "https":
+                    async with ClientSession(connector=guarded_connector(policy)) as session:
+                        await session.get(f"https://api.bybit.com:{port}/")
+                else:
+                    transport = open_transport(how, partial(dial, policy))
+                    await transport.connect(f"wss://api.bybit.com:{port}/", on_frame=print, on_closed=print)
+        await asyncio.sleep(0.05)
+        server.close()
 
     asyncio.run(scene())
+    assert reached == []
+
+
+def test_a_name_that_leads_nowhere_is_a_failure_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any, **options: Any) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async def scene() -> None:
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        with pytest.raises(VenueUnavailable, match="cannot be connected to"):
+            await open_transport("websockets", partial(dial, LIVE)).connect("wss://stream.bybit.com/", on_frame=print, on_closed=print)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_websocket_follows_no_redirect(client: str) -> None:
+    pytest.importorskip(client)
+    reached: list[str] = []
+
+    async def scene() -> None:
+        async def greet(connection: ServerConnection) -> None:
+            await connection.send("hello")
+            await connection.wait_closed()
+
+        def redirect(connection: ServerConnection, request: Request) -> Response | None:
+            reached.append(request.path)
+            if request.path == "/":
+                return None
+            response = connection.respond(http.HTTPStatus.FOUND, "")
+            response.headers["Location"] = "/" if request.path == "/home" else "wss://evil.example/"
+            return response
+
+        heard = asyncio.Queue[bytes]()
+        async with serve(greet, "127.0.0.1", 0, process_request=redirect) as server:
+            url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+            transport = open_transport(client, partial(dial, BOX))
+            link = await transport.connect(f"{url}/", on_frame=heard.put_nowait, on_closed=print)
+            assert await heard.get() == b"hello"
+            await link.close()
+            for path in ("/home", "/away"):
+                with pytest.raises(VenueUnavailable, match="cannot be connected to"):
+                    await transport.connect(url + path, on_frame=print, on_closed=print)
+            with pytest.raises(HostRefused, match="this machine"):
+                await open_transport(client, partial(dial, LIVE)).connect(f"{url}/", on_frame=print, on_closed=print)
+
+    asyncio.run(scene())
+    assert reached == ["/", "/home", "/away"]

@@ -1,18 +1,24 @@
 """Which hosts Titan may talk to: those of its venues, encrypted, and nobody else. This machine only where a simulator was asked for by name."""
 
+import asyncio
+import socket
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import frozen
 
-from titan_core.errors import TitanError
+from titan_core.errors import TitanError, VenueUnavailable
 
 if TYPE_CHECKING:
     import aiohttp
 
 HTTPS = 443
+EYEBALLS_S = 0.25
+"""How long an address may take before the next one is tried beside it (RFC 8305)."""
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+"""A line of `getaddrinfo`: family, kind, protocol, name, and where."""
 VENUE_HOSTS: Mapping[str, frozenset[tuple[str, int]]] = {
     "bybit": frozenset({("api.bybit.com", HTTPS), ("api.bytick.com", HTTPS), ("stream.bybit.com", HTTPS)}),
     "mexc": frozenset({("contract.mexc.com", HTTPS), ("api.mexc.com", HTTPS)}),
@@ -28,6 +34,10 @@ _PLAIN = ("http", "ws")
 
 class HostRefused(TitanError):
     """Something was about to talk to a host that is not on the list."""
+
+
+class AddressRefused(HostRefused, VenueUnavailable):
+    """A host of the list leads to an address where it cannot be. That may pass, as a name server's bad hour does: it is tried again like any failure."""
 
 
 @frozen
@@ -92,12 +102,71 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def guarded_connector(policy: HostPolicy, **options: Any) -> "aiohttp.TCPConnector":
-    """Make a connector for `aiohttp.ClientSession`, ccxt's included, that asks the policy for every connection, redirected ones too.
+def is_public(address: str) -> bool:
+    """Whether an address is on the public internet: not this machine, its network, or an IPv4 address of those in the dress of an IPv6 one."""
+    try:
+        found = ip_address(address)
+    except ValueError:  # such as a scope, `fe80::1%eth0`: never public
+        return False
+    if isinstance(found, IPv6Address):
+        within = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1] or _translated(found)
+        if within is not None:
+            return is_public(str(within))
+        if found.is_site_local:
+            return False
+    return found.is_global and not found.is_multicast
 
-    For ccxt: `exchange.session = aiohttp.ClientSession(connector=guarded_connector(policy))`. Proxies are refused. Call it with a loop running.
+
+def _translated(address: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that a translator of the network (RFC 6052) or an old notation (RFC 4291, 2.5.5.1) hides in one of IPv6."""
+    number = int(address)
+    return IPv4Address(number & 0xFFFFFFFF) if number >> 32 in (0x0064FF9B << 64, 0) else None
+
+
+async def addresses(policy: HostPolicy, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[AddressInfo]:
+    """Look a host up that the policy allows. Raises AddressRefused where any of its addresses is not what its name promises, OSError where it has none.
+
+    A venue is on the public internet and `localhost` is this machine: a name server that says otherwise, or a line in /etc/hosts, leads nobody astray.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+    for *_, at in found:
+        address = str(at[0])
+        if policy.loopback and _is_loopback(host):
+            fine = _is_loopback(address)
+        else:
+            fine = is_public(address)
+        if not fine:
+            raise AddressRefused(f"{host} leads to {address}, where it cannot be; look at your name server and at /etc/hosts")
+    return list(found)
+
+
+async def dial(policy: HostPolicy, url: str) -> socket.socket:
+    """Connect a socket to where a URL leads, for libraries that take one: they look nothing up and go nowhere else. Raises HostRefused, OSError."""
+    from aiohappyeyeballs import start_connection
+
+    policy.check(url)
+    parts = urlsplit(url)
+    port = parts.port or (HTTPS if parts.scheme in _ENCRYPTED else 80)
+    return await start_connection(await addresses(policy, parts.hostname or "", port), happy_eyeballs_delay=EYEBALLS_S)
+
+
+def guarded_connector(policy: HostPolicy, **options: Any) -> "aiohttp.TCPConnector":
+    """Make a connector for `aiohttp.ClientSession`, ccxt's included, that asks the policy for every connection, redirected ones too, and for every address.
+
+    Proxies are refused. Call it with a loop running.
     """
     import aiohttp
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+    class Resolver(AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
+            return [
+                ResolveResult(hostname=host, host=str(at[0]), port=int(at[1]), family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
+                for kind, _, proto, _, at in await addresses(policy, host, port, family)
+            ]
+
+        async def close(self) -> None:
+            pass
 
     class Guarded(aiohttp.TCPConnector):
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ANN401 - aiohttp's own types are private
@@ -106,22 +175,4 @@ def guarded_connector(policy: HostPolicy, **options: Any) -> "aiohttp.TCPConnect
                 raise HostRefused("a proxy is between Titan and the venue, which no list of hosts allows; connect without")
             return await super().connect(req, traces, timeout)
 
-    return Guarded(**options)
-
-
-def guarded_connect(policy: HostPolicy, uri: str, **options: Any) -> Any:
-    """Return `websockets.asyncio.client.connect(uri, ...)` that asks the policy, for redirects too, and goes through no proxy. Raises HostRefused."""
-    from websockets.asyncio.client import connect
-
-    class Guarded(connect):
-        def process_redirect(self, exc: Exception) -> Exception | str:
-            target = super().process_redirect(exc)
-            if isinstance(target, str):
-                try:
-                    policy.check(target)
-                except HostRefused as refused:
-                    return refused
-            return target
-
-    policy.check(uri)
-    return Guarded(uri, **{"proxy": None} | options)
+    return Guarded(**{"resolver": Resolver()} | options)

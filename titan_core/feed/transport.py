@@ -4,7 +4,8 @@ Frames are handed over where they arrive, without a queue or a task between the 
 decoding. A transport does not reconnect, ping topics or understand what it carries; that is the business of whoever uses it.
 """
 
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 OnFrame = Callable[[bytes], None]
@@ -12,6 +13,9 @@ OnFrame = Callable[[bytes], None]
 
 OnClosed = Callable[[str], None]
 """Called once when a connection has ended, with the reason in words; never before `connect` has returned."""
+
+Dial = Callable[[str], Awaitable[socket.socket]]
+"""Connects a socket to where a URL leads, so that one place decides where that may be."""
 
 
 class Connection(Protocol):

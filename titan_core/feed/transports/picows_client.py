@@ -5,7 +5,7 @@ import asyncio
 from picows import WSAutoPingStrategy, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from titan_core.errors import VenueUnavailable
-from titan_core.feed.transport import Connection, OnClosed, OnFrame, Transport
+from titan_core.feed.transport import Connection, Dial, OnClosed, OnFrame, Transport
 
 CLOSE_TIMEOUT_S = 0.2
 CONNECT_MARGIN_S = 1.0
@@ -88,12 +88,16 @@ class PicowsConnection(Connection):
 
 
 class PicowsTransport(Transport):
-    """Opens websockets with `picows`. A ping goes out where nothing has come for `ping_interval_s`."""
+    """Opens websockets with `picows`. A ping goes out where nothing has come for `ping_interval_s`; redirects are not followed."""
+
+    def __init__(self, dial: Dial | None = None) -> None:
+        self._dial = dial
 
     async def connect(
         self, url: str, *, on_frame: OnFrame, on_closed: OnClosed, open_timeout_s: float = 10.0, ping_interval_s: float = 5.0, ping_timeout_s: float = 5.0
     ) -> Connection:
         """See Transport.connect."""
+        dial = self._dial
         try:
             async with asyncio.timeout(open_timeout_s + CONNECT_MARGIN_S):  # for what comes before the handshake, which has its own limit
                 transport, listener = await ws_connect(
@@ -106,6 +110,8 @@ class PicowsTransport(Transport):
                     auto_ping_strategy=WSAutoPingStrategy.PING_WHEN_IDLE,
                     max_frame_size=MAX_MESSAGE,
                     read_buffer_init_size=READ_BUFFER,
+                    max_redirects=0,
+                    socket_factory=None if dial is None else lambda where: dial(where.url),
                 )
         except (OSError, TimeoutError, WSError) as error:
             raise VenueUnavailable(f"{url} cannot be connected to: {str(error) or type(error).__name__}") from error

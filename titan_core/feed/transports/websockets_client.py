@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidState, WebSocketException
 from websockets.frames import Frame, Opcode
 
 from titan_core.errors import VenueUnavailable
-from titan_core.feed.transport import Connection, OnClosed, OnFrame, Transport
+from titan_core.feed.transport import Connection, Dial, OnClosed, OnFrame, Transport
 
 CLOSE_TIMEOUT_S = 0.2
 """How long the peer may take to answer a closing frame; a dead one never does."""
@@ -100,8 +100,19 @@ class WebsocketsConnection(Connection):
             await self._tapped.close()
 
 
+class _Straight(connect):
+    """Goes where it was told to, and nowhere else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is."""
+        return exc
+
+
 class WebsocketsTransport(Transport):
-    """Opens websockets with `websockets`, without compression: it costs more than the bytes it saves, and delays them."""
+    """Opens websockets with `websockets`, without compression: it costs more than the bytes it saves, and delays them. Redirects are not followed."""
+
+    def __init__(self, dial: Dial | None = None) -> None:
+        self._dial = dial
 
     async def connect(
         self, url: str, *, on_frame: OnFrame, on_closed: OnClosed, open_timeout_s: float = 10.0, ping_interval_s: float = 5.0, ping_timeout_s: float = 5.0
@@ -109,8 +120,10 @@ class WebsocketsTransport(Transport):
         """See Transport.connect."""
         made = WebsocketsConnection(on_frame, on_closed)
         try:
-            await connect(
+            where = await self._where(url, open_timeout_s)
+            await _Straight(
                 url,
+                **where,
                 compression=None,
                 proxy=None,
                 open_timeout=open_timeout_s,
@@ -124,3 +137,9 @@ class WebsocketsTransport(Transport):
             raise VenueUnavailable(f"{url} cannot be connected to: {str(error) or type(error).__name__}") from error
         asyncio.get_running_loop().call_soon(made.hand_out)
         return made
+
+    async def _where(self, url: str, open_timeout_s: float) -> dict[str, Any]:
+        if self._dial is None:
+            return {}
+        async with asyncio.timeout(open_timeout_s):
+            return {"sock": await self._dial(url)}
