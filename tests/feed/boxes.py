@@ -66,7 +66,7 @@ class Seen:
 class Bench:
     """A box, feeds on it and what they told."""
 
-    def __init__(self, box: Box, rest: bool = True, **settings: Any) -> None:
+    def __init__(self, box: Box, rest: bool = True, shift_ns: Callable[[], int] = lambda: 0, **settings: Any) -> None:
         self.box = box
         self.events: list[FeedEvent] = []
         self.instruments: list[Instrument] = [listing.instrument for listing in box.listings.values()]
@@ -84,7 +84,8 @@ class Bench:
             self.instruments,
             BoxTransport(box),
             ENDPOINTS,
-            clock=box.now_ns,
+            clock=lambda: box.now_ns() + shift_ns(),
+            steady=box.now_ns,
             jitter=lambda: 0.5,
             rests=self.rests if rest else None,
             on_event=self.events.append,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.feed.sinks import codec_of
 from titan_core.feed.codecs.binance_spot import BinanceSpot
 from titan_core.feed.codecs.bybit_v5 import BybitV5
 from titan_core.feed.codecs.mexc_contract import MexcContract
-from titan_core.feed.port import Ack, Pong, Topic
+from titan_core.feed.port import Ack, Pong
+from titan_core.feed.venues import CODECS, Codecs, compiled_codecs
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import VenueId
 from titan_core.model.units import MS
@@ -24,47 +27,6 @@ from titan_core.tape.importers.dispatch import Request, import_file
 from titan_core.testing.chaos import PERP, SPOT
 
 MEXC = evolve(PERP, venue=VenueId("mexc-contract"), lot_size=Decimal("0.0001"))
-
-
-class Collector:
-    """A sink that keeps everything."""
-
-    def __init__(self):
-        self.now, self.rows, self.gaps, self.resyncs, self.ids = 0, [], [], [], []
-
-    def now_ns(self):
-        return self.now
-
-    def emitter(self, instrument, kind):
-        return lambda event_ns, values: self.rows.append((kind, event_ns, values))
-
-    def trade_emitter(self, instrument):
-        def emit(event_ns, values, ident):
-            self.ids.append(ident)
-            self.rows.append((StreamKind.TRADE, event_ns, values))
-
-        return emit
-
-    def gap(self, instrument, since_ns, reason):
-        self.gaps.append(reason)
-
-    def missing(self, instrument, after, before):
-        self.gaps.append((after, before))
-
-    def resync(self, topic):
-        self.resyncs.append(topic.name)
-
-    def of(self, kind):
-        return [values for found, _, values in self.rows if found is kind]
-
-
-def codec_of(make, instrument, kinds, *names):
-    sink = Collector()
-    codec = make(sink)
-    topics = [Topic(name, instrument, frozenset(kinds)) for name in names] or codec.topics(instrument, frozenset(kinds))
-    for topic in topics:
-        codec.add(topic)
-    return codec, sink
 
 
 def columns(result, kind):
@@ -79,10 +41,11 @@ def plain(rows):
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
-def test_the_binance_recording_gives_the_rows_that_the_importer_makes(market_data: Path) -> None:
+@pytest.mark.parametrize("codecs", [lambda: CODECS, compiled_codecs], ids=["plain", "compiled"])
+def test_the_binance_recording_gives_the_rows_that_the_importer_makes(market_data: Path, codecs: Callable[[], Codecs]) -> None:
     path = market_data / "raw_ws/binance_spot_btcusdt_20240808.gz"
     result = import_file(path, Request(), {})
-    codec, sink = codec_of(BinanceSpot, result.instrument, {StreamKind.QUOTE, StreamKind.TRADE, StreamKind.DEPTH})
+    codec, sink = codec_of(codecs()[VenueId("binance-spot")], result.instrument, {StreamKind.QUOTE, StreamKind.TRADE, StreamKind.DEPTH})
     depth = next(name for name in codec.routes if "depth" in name)
     for line in gzip.decompress(path.read_bytes()).splitlines():
         stamp, _, frame = line.partition(b" ")

@@ -254,8 +254,6 @@ def test_a_clock_that_is_set_is_told_and_times_still_rise() -> None:
 
     async def main(bench: Bench) -> None:
         nonlocal shift
-        bench.feeds.time._clock = lambda: bench.box.now_ns() + shift
-        bench.feeds.time._steady = bench.box.now_ns
         bench.feeds.subscribe("bybit-linear", "BTCUSDT", {QUOTE}, seen)
         await asyncio.sleep(5)
         shift = -6 * S
@@ -263,5 +261,5 @@ def test_a_clock_that_is_set_is_told_and_times_still_rise() -> None:
         shift = 0
         await asyncio.sleep(5)
 
-    bench = on_box(main)
+    bench = on_box(main, shift_ns=lambda: shift)
     assert len(bench.told(FeedEventKind.CLOCK_STEP)) == 2 and rising([seen])

@@ -11,6 +11,7 @@ first <= have + 1 <= last. Older ones are repetitions, newer ones prove a loss.
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Protocol
 
 from titan_core.tape.columns import DEPTH_LEVELS
 from titan_core.tape.importers.book import Book, BookSide
@@ -39,18 +40,62 @@ class Outcome(IntEnum):
     """Ids are missing. The book is not readable until it has a new snapshot."""
 
 
+class Sides(Protocol):
+    """Both sides of a book without any sequence, in plain Python or compiled."""
+
+    def load(self, bids: Levels, asks: Levels) -> None:
+        """Replace everything."""
+        ...
+
+    def update(self, bids: Levels, asks: Levels) -> None:
+        """Set the size of each level; 0 removes it."""
+        ...
+
+    def best(self) -> tuple[int, int, int, int]:
+        """Return bid, ask, bid lots, ask lots; 0 where a side is empty."""
+        ...
+
+    def depth(self) -> Depth:
+        """Return the ten best levels of either side."""
+        ...
+
+    def levels(self) -> tuple[dict[int, int], dict[int, int]]:
+        """Return the lots of every level by price, bids and asks."""
+        ...
+
+
+class PlainSides(Book):
+    """Both sides in plain Python."""
+
+    def best(self) -> tuple[int, int, int, int]:
+        """See Sides.best."""
+        bid, bid_lots, ask, ask_lots = super().best()
+        return bid, ask, bid_lots, ask_lots
+
+    def depth(self) -> Depth:
+        """See Sides.depth."""
+        bids, bid_lots = _padded(self.bids)
+        asks, ask_lots = _padded(self.asks)
+        return bids, bid_lots, [-price for price in asks], ask_lots
+
+    def levels(self) -> tuple[dict[int, int], dict[int, int]]:
+        """See Sides.levels."""
+        bids, asks = (side.top(1 << 30) for side in (self.bids, self.asks))
+        return dict(zip(*bids, strict=True)), {-price: size for price, size in zip(*asks, strict=True)}
+
+
 class SequencedBook:
     """One book. `joins` says that snapshots come from elsewhere and must be joined to the stream of differences."""
 
-    __slots__ = ("_book", "_kept", "_snapshot", "joins", "last", "readable")
+    __slots__ = ("_kept", "_sides", "_snapshot", "joins", "last", "readable")
 
-    def __init__(self, joins: bool) -> None:
+    def __init__(self, joins: bool, sides: Sides | None = None) -> None:
         self.joins = joins
         self.readable = False
         """Whether the book is complete as of `last`."""
         self.last: int | None = None
         """The newest id seen; None before the first."""
-        self._book = Book()
+        self._sides = PlainSides() if sides is None else sides
         self._kept: deque[tuple[int, int, Levels, Levels]] = deque(maxlen=KEPT)
         self._snapshot: int | None = None
 
@@ -71,7 +116,7 @@ class SequencedBook:
                 self._keep(first, last, bids, asks)
                 return Outcome.BROKEN
         if self.readable:
-            self._book.update(bids, asks)
+            self._sides.update(bids, asks)
             self.last = last
             return Outcome.APPLIED
         if self._snapshot is None:
@@ -83,13 +128,13 @@ class SequencedBook:
     def snapshot(self, update_id: int, bids: Levels, asks: Levels) -> Outcome:
         """Take in a whole book as of `update_id`."""
         if not self.joins:
-            self._book.load(bids, asks)
+            self._sides.load(bids, asks)
             self.last = update_id
             self.readable = True
             return Outcome.APPLIED
         if self.readable:
             return Outcome.REPEATED
-        self._book.load(bids, asks)
+        self._sides.load(bids, asks)
         self._snapshot = update_id
         outcome = Outcome.WAITING
         for message in self._kept:
@@ -102,21 +147,17 @@ class SequencedBook:
     def depth(self) -> Depth:
         """Return the ten best levels of either side. Raises ValueError while the book cannot be read."""
         self._check()
-        bids, bid_lots = _padded(self._book.bids)
-        asks, ask_lots = _padded(self._book.asks)
-        return bids, bid_lots, [-price for price in asks], ask_lots
+        return self._sides.depth()
 
     def best(self) -> tuple[int, int, int, int]:
         """Return bid, ask, bid lots, ask lots; 0 where a side is empty. Raises ValueError while the book cannot be read."""
         self._check()
-        bid, bid_lots, ask, ask_lots = self._book.best()
-        return bid, ask, bid_lots, ask_lots
+        return self._sides.best()
 
     def levels(self) -> tuple[dict[int, int], dict[int, int]]:
         """Return the lots of every level by price, bids and asks. Raises ValueError while the book cannot be read."""
         self._check()
-        bids, asks = (side.top(1 << 30) for side in (self._book.bids, self._book.asks))
-        return dict(zip(*bids, strict=True)), {-price: size for price, size in zip(*asks, strict=True)}
+        return self._sides.levels()
 
     def _check(self) -> None:
         if not self.readable:
@@ -141,7 +182,7 @@ class SequencedBook:
                 return Outcome.UNFIT
             self.readable = True
             self._snapshot = None
-        self._book.update(bids, asks)
+        self._sides.update(bids, asks)
         return Outcome.APPLIED
 
 

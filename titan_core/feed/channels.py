@@ -50,14 +50,15 @@ class Channel:
 class TradeChannel(Channel):
     """The prints of one instrument, which can be held back while those that were missed are fetched, so that all come in order."""
 
-    __slots__ = ("held", "last_event_ns", "last_id", "seen_any")
+    __slots__ = ("held", "last_event_ns", "last_id", "last_ts_ns")
 
     def __init__(self, time: StrictTime) -> None:
         super().__init__(StreamKind.TRADE, time)
         self.held: list[tuple[int, Values, TradeId]] | None = None
         self.last_id: TradeId = ""
         self.last_event_ns = 0
-        self.seen_any = False
+        self.last_ts_ns = 0
+        """The time of the newest print; 0 before the first."""
 
     def trade_emitter(self) -> TradeEmit:
         """Return what takes prints."""
@@ -70,9 +71,8 @@ class TradeChannel(Channel):
                 if len(held) >= MOST_HELD:
                     channel.release()
                 return
-            channel.seen_any = True
             channel.last_id, channel.last_event_ns = ident, event_ns
-            ts_ns = next_ts()
+            channel.last_ts_ns = ts_ns = next_ts()
             for handler in channel.handlers:
                 handler(ts_ns, kind, values, event_ns)
 

@@ -28,6 +28,9 @@ class Owner(Protocol):
     def on_down(self, connection: "VenueConnection") -> None:
         """The socket is gone; no book can be read."""
 
+    def on_subscribed(self, connection: "VenueConnection", names: list[str]) -> None:
+        """The venue has said that topics are on their way."""
+
     def on_silent(self, connection: "VenueConnection", watched: Watched) -> None:
         """A topic is dead; it has been asked for again."""
 
@@ -235,6 +238,8 @@ class VenueConnection:
         request = reply.request or next(iter(self._pending), "")  # a venue that repeats no id answers in order
         wanted, names = self._pending.pop(request, (True, []))
         if reply.ok or not wanted or ALREADY in reply.text:
+            if wanted:
+                self._owner.on_subscribed(self, names)
             return
         if len(names) > 1:  # one bad topic spoils the batch: ask for each alone
             for name in names:
@@ -248,7 +253,7 @@ class VenueConnection:
     # -- watching -------------------------------------------------------------------------------------------------
     def _look(self) -> None:
         now, limits = self._now(), self.codec.limits
-        before, self._look_ns = self._look_ns, self._time.frame()
+        before, self._look_ns = self._look_ns, self._time.check()
         if limits.heartbeat_s is not None and now - self._beat_s >= limits.heartbeat_s and self._link is not None:
             self._beat_s = now
             self._link.send(self.codec.heartbeat())

@@ -20,7 +20,7 @@ from titan_core.feed.rest.port import VenueRest
 from titan_core.feed.strict_time import StrictTime
 from titan_core.feed.transport import Transport
 from titan_core.feed.venue_feed import VenueFeed
-from titan_core.feed.venues import CODECS, Endpoint
+from titan_core.feed.venues import CODECS, Codecs, Endpoint
 from titan_core.feed.watch import Patience
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import InstrumentId, VenueId, instrument_id
@@ -57,11 +57,12 @@ class FeedManager:
         rests: Mapping[VenueId, VenueRest] | None = None,
         on_event: OnEvent = _ignore,
         patience: Patience | None = None,
+        codecs: Codecs = CODECS,
     ) -> None:
-        """`clock` tells ns since 1970, `steady` ns of a clock that cannot be set; `jitter` returns numbers in [0, 1)."""
+        """`clock` tells ns since 1970, `steady` ns of a clock that cannot be set; `jitter` returns numbers in [0, 1). `codecs`: see `compiled_codecs`."""
         self.time = StrictTime(clock, steady, self._stepped)
         self._known = {instrument.id: instrument for instrument in instruments}
-        self._transport, self._endpoints, self._rests = transport, endpoints, rests or {}
+        self._transport, self._endpoints, self._rests, self._codecs = transport, endpoints, rests or {}, codecs
         self._jitter, self._on_event, self._patience = jitter, on_event, patience or Patience()
         self._feeds: dict[VenueId, VenueFeed] = {}
         self._tasks: dict[VenueId, asyncio.Task[None]] = {}
@@ -105,6 +106,12 @@ class FeedManager:
         """Return what was not understood so far, of all venues."""
         return tuple(fault for feed in self._feeds.values() for fault in feed.codec.log.faults)
 
+    def feed(self, venue: VenueId) -> VenueFeed:
+        """Return a venue's feed, for whoever examines it. Raises UsageError where nothing is subscribed there."""
+        if venue not in self._feeds:
+            raise UsageError(f"nothing of {venue} is subscribed")
+        return self._feeds[venue]
+
     # -- life -------------------------------------------------------------------------------------------------------
     async def __aenter__(self) -> "FeedManager":
         return self
@@ -134,10 +141,10 @@ class FeedManager:
         feed = self._feeds.get(venue)
         if feed is None:
             endpoint = self._endpoints.get(venue)
-            if endpoint is None or venue not in CODECS:
-                raise UsageError(f"{venue} has no feed; there are feeds of {', '.join(v for v in CODECS if v in self._endpoints) or 'nothing'}")
+            if endpoint is None or venue not in self._codecs:
+                raise UsageError(f"{venue} has no feed; there are feeds of {', '.join(v for v in self._codecs if v in self._endpoints) or 'nothing'}")
             rest = self._rests.get(venue)
-            feed = VenueFeed(CODECS[venue], self._transport, endpoint.websocket_url, rest, self.time, self._tell, self._jitter, self._patience)
+            feed = VenueFeed(self._codecs[venue], self._transport, endpoint.websocket_url, rest, self.time, self._tell, self._jitter, self._patience)
             self._feeds[venue] = feed
             task = asyncio.get_running_loop().create_task(feed.run(), name=f"feed of {venue}")
             task.add_done_callback(self._ended)

@@ -11,8 +11,8 @@ from titan_core.tape.columns import PRICE_MAX
 from titan_core.tape.faults import FaultKind
 from titan_core.tape.importers.decimals import read_number
 
-REMEMBERED = 32_768
-"""Numbers kept per table, some megabytes at most; a full table starts over."""
+REMEMBERED = 4096
+"""Numbers kept per table; a full one starts over. Most repetitions come soon, and a small table stays in the processor's cache."""
 _MOST_DECIMALS = 18
 
 
@@ -45,11 +45,11 @@ class Steps(dict[str, int]):
         self._scales: list[tuple[int, int]] = [(up // gcd(up, size * 10**d), size * 10**d // gcd(up, size * 10**d)) for d in range(_MOST_DECIMALS + 1)]
 
     def __missing__(self, text: str) -> int:
-        whole, _, fraction = text.partition(".")
-        digits = whole + fraction
-        if digits.isdigit() and digits.isascii() and len(digits) <= _MOST_DECIMALS:
-            up, down = self._scales[len(fraction)]
-            steps: int
+        digits = text.replace(".", "", 1)
+        size = len(digits)
+        steps: int
+        if digits.isdigit() and size <= _MOST_DECIMALS and digits.isascii():
+            up, down = self._scales[0 if size == len(text) else size - text.find(".")]
             steps, rest = divmod(int(digits) * up, down)
             if rest:
                 steps = self._between(text, steps, rest, down)

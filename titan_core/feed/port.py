@@ -54,7 +54,7 @@ class Sink(Protocol):
         ...
 
     def missing(self, instrument: InstrumentId, after: TradeId, before: TradeId) -> None:
-        """Note that the prints between two ids have not come. Prints emitted from now on are held back until they have been asked for."""
+        """Note a gap since the last print: those between two ids have not come. Prints emitted from now on are held back until they have been asked for."""
         ...
 
     def resync(self, topic: Topic) -> None:

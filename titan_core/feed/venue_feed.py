@@ -139,6 +139,8 @@ class VenueFeed:
 
     def missing(self, instrument: InstrumentId, after: TradeId, before: TradeId) -> None:
         """See Sink.missing."""
+        channel = self._prints[instrument]
+        self.gap(instrument, channel.last_ts_ns or self.time.now, GapReason.SEQUENCE)
         self._hold(self._instrument(instrument))
 
     def resync(self, topic: Topic) -> None:
@@ -168,6 +170,12 @@ class VenueFeed:
         """See Owner.on_down."""
         self._down_ns = connection.last_ns or self._down_ns
         self._syncing.clear()
+
+    def on_subscribed(self, connection: VenueConnection, names: list[str]) -> None:
+        """See Owner.on_subscribed. A snapshot asked for now is at least as new as the stream's beginning, so it fits."""
+        for name in names:
+            if name in self._topics and self.codec.joins(name) and not self.codec.readable(name):
+                self.resync(self._topics[name])
 
     def on_silent(self, connection: VenueConnection, watched: Watched) -> None:
         """See Owner.on_silent."""
@@ -227,7 +235,7 @@ class VenueFeed:
     def _hold(self, instrument: Instrument) -> None:
         """Hold prints back and ask for those that were missed, where any were seen before."""
         channel = self._prints.get(instrument.id)
-        if channel is not None and self.rest is not None and channel.seen_any and channel.held is None:
+        if channel is not None and self.rest is not None and channel.last_ts_ns and channel.held is None:
             channel.hold()
             self._tasks.start(self._fill(instrument, channel, self.rest))
 
@@ -273,7 +281,7 @@ class VenueFeed:
         if StreamKind.TRADE in topic.kinds:
             channel = self._prints[instrument.id]
             prints, _ = await rest.trades(instrument, channel.last_id, channel.last_event_ns)
-            return bool(prints) if channel.seen_any else self._moved(topic, prints[-1:])
+            return bool(prints) if channel.last_ts_ns else self._moved(topic, prints[-1:])
         found = await rest.newest(instrument)
         best = self._best(topic)
         return found != best if best is not None else self._moved(topic, found)

@@ -1,6 +1,8 @@
 """Where the venues are and who speaks their words; which hosts may be spoken to at all says `hosts.py`."""
 
+import importlib
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from attrs import frozen
 
@@ -34,12 +36,27 @@ PUBLIC: Mapping[VenueId, Endpoint] = {
 
 _BOX_PATHS = {BINANCE: ("binance", "/stream"), LINEAR: ("bybit", "/v5/public/linear"), SPOT: ("bybit", "/v5/public/spot"), MEXC: ("mexc", "/edge")}
 
-CODECS: Mapping[VenueId, Callable[[Sink], Codec]] = {
+Codecs = Mapping[VenueId, Callable[[Sink], Codec]]
+
+CODECS: Codecs = {
     BINANCE: BinanceSpot,
     LINEAR: BybitV5,
     SPOT: lambda sink: BybitV5(sink, SPOT),
     MEXC: MexcContract,
 }
+
+
+def compiled_codecs() -> Codecs:
+    """Return the codecs, those with a compiled form in that form where numba is installed; the rows are the same.
+
+    Loads and compiles, so it is to be called before the loop runs: some tenths of a second, and seconds the first time on a machine.
+    """
+    try:
+        compiled = importlib.import_module("titan_core.feed.compiled")
+    except ImportError:
+        return CODECS
+    compiled.warm_up()
+    return {**CODECS, BINANCE: partial(BinanceSpot, compiled=compiled)}
 
 
 def box_endpoints(url: str) -> dict[VenueId, Endpoint]:

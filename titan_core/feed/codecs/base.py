@@ -7,7 +7,7 @@ import msgspec
 from attrs import define
 
 from titan_core.errors import UsageError
-from titan_core.feed.book import Levels, Outcome, SequencedBook
+from titan_core.feed.book import Depth, Levels, Outcome, SequencedBook, Sides
 from titan_core.feed.numbers import BadNumber, Steps, level_steps, price_steps
 from titan_core.feed.port import Emit, Limits, Reply, Route, Sink, Topic
 from titan_core.model.enums import StreamKind
@@ -17,6 +17,9 @@ from titan_core.model.market import GapReason
 from titan_core.model.units import MS, RATE_SCALE
 from titan_core.tape.faults import FaultKind, FaultLog
 from titan_core.tape.importers.lines import preview
+
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, BadNumber)
+"""What reading a frame may raise because of what it holds."""
 
 Texts = Sequence[tuple[str, str]]
 """Levels as venues write them: price and size."""
@@ -43,6 +46,8 @@ class BaseCodec:
         self._skip = skip
         self._by_key: dict[bytes, Route] = {}
         self._odd = 0
+        self.feed: Callable[[bytes], Reply | None] = self._feeder()
+        """See Codec.feed."""
 
     # -- what each venue says for itself ------------------------------------------------------------------------
     def taker(self, topic: Topic) -> Callable[[bytes], None]:
@@ -92,28 +97,42 @@ class BaseCodec:
         return True
 
     # -- frames -------------------------------------------------------------------------------------------------
-    def feed(self, frame: bytes) -> Reply | None:
-        """See Codec.feed."""
-        route = self._by_key.get(frame[: frame.find(b'"', self._skip)])
-        if route is None:
-            self._odd += 1
+    def _feeder(self) -> Callable[[bytes], Reply | None]:
+        """Make `feed`: a closure, because it runs once per frame."""
+        by_key, skip, taken = self._by_key, self._skip, self._taken
+
+        def feed(frame: bytes) -> Reply | None:
+            route = by_key.get(frame[: frame.find(b'"', skip)])
+            if route is None:
+                return taken(frame)
+            route.seen += 1
             try:
-                return self.odd(frame)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                self.fault(FaultKind.BAD_LINE, f"{error}: {preview(frame)}")
-                return None
-        self.follow(route, frame)
-        return None
+                route.take(frame)
+            except UNREADABLE as error:
+                self._refuse(route, frame, error)
+            return None
+
+        return feed
+
+    def _taken(self, frame: bytes) -> Reply | None:
+        self._odd += 1
+        try:
+            return self.odd(frame)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            self.fault(FaultKind.BAD_LINE, f"{error}: {preview(frame)}")
+            return None
 
     def follow(self, route: Route, frame: bytes) -> None:
         """Hand a frame to its route; what cannot be read is counted and described."""
         route.seen += 1
         try:
             route.take(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self.fault(FaultKind.BAD_LINE, f"{route.topic.name}: {error}: {preview(frame)}")
-        except BadNumber as error:
-            self.fault(error.kind, f"{route.topic.name}: {error}: {preview(frame)}")
+        except UNREADABLE as error:
+            self._refuse(route, frame, error)
+
+    def _refuse(self, route: Route, frame: bytes, error: Exception) -> None:
+        kind = error.kind if isinstance(error, BadNumber) else FaultKind.BAD_LINE
+        self.fault(kind, f"{route.topic.name}: {error}: {preview(frame)}")
 
     def fault(self, kind: FaultKind, text: str) -> None:
         """Count a fault of the frame at hand."""
@@ -150,17 +169,18 @@ class BookRoute:
     size: Steps
     quote: Callable[[int, int, int, int, int], None] | None
     depth: Emit | None
+    now_ns: Callable[[], int]
     best: tuple[int, int, int, int] = (0, 0, 0, 0)
     since_ns: int = 0
     """When the newest message came that was in sequence."""
 
     @classmethod
-    def of(cls, codec: BaseCodec, topic: Topic, joins: bool, lot: Decimal | None = None) -> "BookRoute":
-        """Make the book of a topic and let the codec know it. `lot` is one where the venue counts contracts."""
+    def of(cls, codec: BaseCodec, topic: Topic, joins: bool, lot: Decimal | None = None, sides: Sides | None = None) -> "BookRoute":
+        """Make the book of a topic and let the codec know it. `lot` is one where the venue counts contracts; `sides` keep the levels."""
         quote = codec.quotes(topic) if StreamKind.QUOTE in topic.kinds else None
         depth = codec.sink.emitter(topic.instrument.id, StreamKind.DEPTH) if StreamKind.DEPTH in topic.kinds else None
         price, size = price_steps(topic.instrument.tick_size), level_steps(topic.instrument.lot_size if lot is None else lot)
-        route = cls(codec, topic, SequencedBook(joins), price, size, quote, depth)
+        route = cls(codec, topic, SequencedBook(joins, sides), price, size, quote, depth, codec.sink.now_ns)
         codec.books[topic.name] = route
         return route
 
@@ -178,11 +198,11 @@ class BookRoute:
         name, codec = self.topic.name, self.codec
         if outcome is Outcome.BROKEN:
             codec.fault(FaultKind.GAP, f"{name}: id {first} follows {known}; the book is not readable until it has a new snapshot")
-            codec.sink.gap(self.topic.instrument.id, self.since_ns or codec.sink.now_ns(), GapReason.SEQUENCE)
+            codec.sink.gap(self.topic.instrument.id, self.since_ns or self.now_ns(), GapReason.SEQUENCE)
         elif outcome is Outcome.REPEATED:
             codec.fault(FaultKind.DUPLICATE, f"{name}: id {last} came after {known}; left out")
             return
-        self.since_ns = codec.sink.now_ns()
+        self.since_ns = self.now_ns()
         codec.sink.resync(self.topic)
 
     def snapshot(self, event_ns: int, update_id: int, bids: Levels, asks: Levels) -> bool:
@@ -197,17 +217,26 @@ class BookRoute:
 
     def emit(self, event_ns: int) -> None:
         """Emit the rows of the book as it is now."""
-        self.since_ns = self.codec.sink.now_ns()
-        best = self.book.best()
+        if self.depth is None:
+            self._emit(event_ns, self.book.best(), None)
+        else:
+            self.told(event_ns, self.book.depth())
+
+    def told(self, event_ns: int, depth: Depth) -> None:
+        """Emit the rows of a book with these best levels."""
+        self._emit(event_ns, (depth[0][0], depth[2][0], depth[1][0], depth[3][0]), depth)
+
+    def _emit(self, event_ns: int, best: tuple[int, int, int, int], depth: Depth | None) -> None:
+        self.since_ns = self.now_ns()
         bid, ask, bid_lots, ask_lots = best
         if self.quote is not None and best != self.best:
             self.quote(event_ns, bid, ask, bid_lots, ask_lots)
         self.best = best
-        if self.depth is not None:
+        if self.depth is not None and depth is not None:
             if 0 < bid and 0 < ask <= bid:
                 self.codec.fault(FaultKind.CROSSED_BOOK, f"{self.topic.name}: ask {ask} ticks under a bid of {bid}; the row is dropped")
             else:
-                self.depth(event_ns, self.book.depth())
+                self.depth(event_ns, depth)
 
 
 class Settlements:

@@ -18,11 +18,10 @@ from titan_core.feed.port import Ack, Limits, Reply, Sink, Topic
 from titan_core.model.enums import StreamKind
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument
-from titan_core.model.market import GapReason
 from titan_core.model.units import MS
 from titan_core.tape.faults import FaultKind
 from titan_core.tape.importers.lines import preview
-from titan_core.tape.importers.messages import AggTrade, BookTicker, DepthSnapshot, DepthUpdate, Frame, TradeMessage
+from titan_core.tape.importers.messages import AggTrade, DepthSnapshot, DepthUpdate, Frame, Whole
 
 VENUE = VenueId("binance-spot")
 _PREFIX = b'{"stream":"'
@@ -34,6 +33,21 @@ _Pairs = list[tuple[str, str]]
 class _Error(msgspec.Struct, gc=False):
     code: int = 0
     msg: str = ""
+
+
+class _Ticker(msgspec.Struct, gc=False):
+    b: str
+    B: str
+    a: str
+    A: str
+
+
+class _Print(msgspec.Struct, gc=False):
+    t: Whole
+    p: str
+    q: str
+    m: bool
+    T: Whole
 
 
 class _Odd(msgspec.Struct, gc=False):
@@ -52,8 +66,10 @@ class BinanceSpot(BaseCodec):
     kinds = frozenset(_KINDS)
     limits = Limits(topics_per_request=100, requests_per_s=4, topics_per_connection=1024)
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, compiled: Any = None) -> None:
+        """`compiled` is `titan_core.feed.compiled`, where frames are to be read in compiled code; the rows are the same."""
         super().__init__(VENUE, sink, len(_PREFIX))
+        self._compiled = compiled
         self._decode_odd = msgspec.json.Decoder(_Odd).decode
         self._decode_snapshot = msgspec.json.Decoder(DepthSnapshot[_Pairs]).decode
 
@@ -128,7 +144,7 @@ class BinanceSpot(BaseCodec):
 
     # -- topics -------------------------------------------------------------------------------------------------
     def _book_ticker(self, topic: Topic) -> Callable[[bytes], None]:
-        decode = msgspec.json.Decoder(Frame[BookTicker]).decode
+        decode = msgspec.json.Decoder(Frame[_Ticker]).decode
         price, size = price_steps(topic.instrument.tick_size), size_steps(topic.instrument.lot_size)
         emit, check = self.sink.emitter(topic.instrument.id, StreamKind.QUOTE), self.quotes(topic)
 
@@ -140,14 +156,26 @@ class BinanceSpot(BaseCodec):
             else:
                 check(0, bid, ask, 0, 0)
 
-        return take
+        c = self._compiled
+        if c is None or (room := c.room_for(self.key(topic), c.TICKER, topic.instrument)) is None:
+            return take
+        read = c.ticker
+
+        def take_compiled(frame: bytes) -> None:
+            values = read(frame, room)
+            if values[0]:
+                emit(0, values)
+            else:
+                take(frame)
+
+        return take_compiled
 
     def _prints(self, topic: Topic, aggregated: bool) -> Callable[[bytes], None]:
         price, size = price_steps(topic.instrument.tick_size), size_steps(topic.instrument.lot_size)
         instrument, sink = topic.instrument.id, self.sink
         emit = sink.trade_emitter(instrument)
-        decode: Callable[[bytes], Any] = msgspec.json.Decoder(Frame[AggTrade] if aggregated else Frame[TradeMessage]).decode
-        last = since_ns = 0
+        decode: Callable[[bytes], Any] = msgspec.json.Decoder(Frame[AggTrade] if aggregated else Frame[_Print]).decode
+        last = 0
 
         def jump(number: int) -> bool:
             """Report an id that does not follow; return whether the print is new."""
@@ -155,28 +183,61 @@ class BinanceSpot(BaseCodec):
                 self.fault(FaultKind.DUPLICATE, f"{topic.name}: trade id {number} after {last}; left out")
                 return False
             self.fault(FaultKind.GAP, f"{topic.name}: trade ids jump from {last} to {number}: {number - last - 1} missing")
-            sink.gap(instrument, since_ns, GapReason.SEQUENCE)
             sink.missing(instrument, last, number)
             return True
 
         def take(frame: bytes) -> None:
-            nonlocal last, since_ns
+            nonlocal last
             found = decode(frame).data
             number = found.a if aggregated else found.t
             ticks, lots = price[found.p], size[found.q]
             if number != last + 1 and last and not jump(number):
                 return
-            last, since_ns = number, sink.now_ns()
+            last = number
             if ticks and lots:
                 emit(found.T * MS, (ticks, -lots if found.m else lots), number)
             else:
                 self.fault(FaultKind.OUT_OF_RANGE, f"{topic.name}: price {found.p}, quantity {found.q}; the row is dropped")
 
-        return take
+        c = self._compiled
+        if c is None or (room := c.room_for(self.key(topic), c.AGG_TRADE if aggregated else c.TRADE, topic.instrument)) is None:
+            return take
+        read = c.agg_trade if aggregated else c.trade
+
+        def take_compiled(frame: bytes) -> None:
+            nonlocal last
+            number, sent_ms, ticks, lots = read(frame, room)
+            if number == last + 1:
+                last = number
+                emit(sent_ms * MS, (ticks, lots), number)
+            else:
+                take(frame)
+
+        return take_compiled
 
     def _depth(self, topic: Topic) -> Callable[[bytes], None]:
+        c = self._compiled
+        room = None if c is None else c.room_for(self.key(topic), c.DEPTH, topic.instrument)
+        if c is None or room is None:
+            return self._plain_depth(BookRoute.of(self, topic, joins=True))
+        sides = c.CompiledSides()
+        route = BookRoute.of(self, topic, joins=True, sides=sides)
+        plain, read, book = self._plain_depth(route), c.depth, route.book
+
+        def take(frame: bytes) -> None:
+            if book.readable:
+                last, sent_ms = read(frame, room, book.last, sides.sides, sides.told)
+                if last >= 0:
+                    book.last = last
+                    bids, bid_lots, asks, ask_lots = sides.told.tolist()
+                    route.told(sent_ms * MS, (bids, bid_lots, asks, ask_lots))
+                    return
+            plain(frame)
+
+        return take
+
+    def _plain_depth(self, route: BookRoute) -> Callable[[bytes], None]:
         decode = msgspec.json.Decoder(Frame[DepthUpdate[_Pairs]]).decode
-        route = BookRoute.of(self, topic, joins=True)
 
         def take(frame: bytes) -> None:
             found = decode(frame).data

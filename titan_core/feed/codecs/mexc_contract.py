@@ -152,14 +152,9 @@ class MexcContract(BaseCodec):
             return False
         return route.snapshot(0, found.data.version, bids, asks)
 
-    def feed(self, frame: bytes) -> Reply | None:
-        """See Codec.feed."""
-        self._odd += 1
-        try:
-            found = self._decode(frame)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            self.fault(FaultKind.BAD_LINE, f"{error}: {preview(frame)}")
-            return None
+    def odd(self, frame: bytes) -> Reply | None:
+        """See BaseCodec.odd: every frame comes here."""
+        found = self._decode(frame)
         kind, _, channel = found.channel.partition(".")
         if kind == "push":
             route = self.routes.get(f"{channel}.{found.symbol}")

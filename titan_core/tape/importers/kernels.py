@@ -224,7 +224,7 @@ def _needed(kind):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-untyped-def]
+def read_message(data, at, kind, row, prices, sizes, count):  # type: ignore[no-untyped-def]
     """Read the members of a message; return (position after the last, levels so far), position -1 where it is odd or lacks one."""
     i, seen = at, 0
     sizes_from = V2 if kind == QUOTE else V1
@@ -274,7 +274,7 @@ def _line(data, at, row, prices, sizes, count, streams, known):  # type: ignore[
     row[:] = 0
     row[ID_BEFORE] = -1
     row[LEVELS_FROM] = count
-    end, levels = _message(data, i + 1 + streams[number, HEADER_SIZE], kind, row, prices, sizes, count)
+    end, levels = read_message(data, i + 1 + streams[number, HEADER_SIZE], kind, row, prices, sizes, count)
     if end < 0 or data[end] != _END or data[end + 1] != _END:
         return ODD, 0, 0, count, i
     end += 3 if data[end + 2] == 13 else 2
@@ -307,7 +307,7 @@ def scan(data, starts, ends, kinds, receive, numbers, fields, prices, sizes, str
 
 # -- the book -------------------------------------------------------------------------------------------------------
 @njit(cache=True)
-def _set_level(keys, values, count, key, size):  # type: ignore[no-untyped-def]
+def set_level(keys, values, count, key, size):  # type: ignore[no-untyped-def]
     """Set one level in ascending arrays; a size of 0 empties it. Returns (number of levels, emptied ones included; levels moved).
 
     A new level moves its neighbours only as far as the next emptied one.
@@ -337,7 +337,7 @@ def _set_level(keys, values, count, key, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _spread(keys, values, count):  # type: ignore[no-untyped-def]
+def spread(keys, values, count):  # type: ignore[no-untyped-def]
     """Drop the emptied levels and leave one after every eighth of the others, where there is room, so that new ones find space close by."""
     kept = 0
     for i in range(count):
@@ -358,7 +358,7 @@ def _spread(keys, values, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _best(keys, values, count, prices, sizes):  # type: ignore[no-untyped-def]
+def best_levels(keys, values, count, prices, sizes):  # type: ignore[no-untyped-def]
     """Write the best levels, best first; returns (number of levels without the emptied ones at the top, emptied ones passed over)."""
     while count > 0 and values[count - 1] == 0:
         count -= 1
@@ -382,16 +382,16 @@ def apply_levels(keys, values, counts, sign, starts, stops, prices, sizes, best_
     for message in range(len(starts)):
         room = len(keys) - (stops[message] - starts[message])
         if count > room:
-            count = _spread(keys, values, count)
+            count = spread(keys, values, count)
             if count > room:
                 counts[0] = count
                 return message
         worn = 0
         for i in range(starts[message], stops[message]):
-            count, moved = _set_level(keys, values, count, sign * prices[i], sizes[i])
+            count, moved = set_level(keys, values, count, sign * prices[i], sizes[i])
             worn += moved
-        count, skipped = _best(keys, values, count, best_prices[message], best_sizes[message])
+        count, skipped = best_levels(keys, values, count, best_prices[message], best_sizes[message])
         if skipped > 64 or worn > count:
-            count = _spread(keys, values, count)
+            count = spread(keys, values, count)
     counts[0] = count
     return len(starts)
