@@ -20,7 +20,7 @@ app = typer.Typer(help="Keep the venues' API keys sealed; add, list, remove and 
 VENUES = ("bybit", "mexc")
 """Venues that orders are sent to."""
 CHECKS = {"bybit": "titan_core.execution.bybit.keys:key_facts", "mexc": "titan_core.execution.mexc.keys:key_facts"}
-"""Who asks a venue what a key may do: `async key_facts(key: ApiKey) -> KeyFacts`, imported when it is needed."""
+"""Who asks a venue what a key may do: `async key_facts(key: ApiKey, *, simulator: str = ...) -> KeyFacts`, imported when it is needed."""
 COLUMNS = ("venue", "label", "key", "live", "ip bound", "checked", "permissions")
 
 VenueArgument = Annotated[str, typer.Argument(metavar="VENUE", help=f"Where the key is from: {' or '.join(VENUES)}.")]
@@ -93,6 +93,10 @@ def remove(
 @app.command()
 def check(
     venue: Annotated[str | None, typer.Argument(metavar="[VENUE]", help="Check the keys of this venue only.", show_default=False)] = None,
+    simulator: Annotated[
+        str | None,
+        typer.Option("--simulator", metavar="URL", help="Ask `titan sim` at this address instead of the venues; nothing is noted then.", show_default=False),
+    ] = None,
     json: JsonOption = False,
     keystore: PathOption = None,
     password_fd: PasswordOption = None,
@@ -106,7 +110,7 @@ def check(
     keys = [each for each in store.unlock(password) if venue in (None, each.venue)]
     if not keys:
         raise TitanError(f"the keystore holds no key{f' for {venue}' if venue else ''}; `titan keys add` adds one")
-    rows = [_check_one(store, password, each) for each in keys]
+    rows = [_check_one(store, password, each, simulator) for each in keys]
     _show(rows, json)
     if not json:
         for row in rows:
@@ -116,8 +120,8 @@ def check(
         raise typer.Exit(1)
 
 
-def _check_one(store: "Keystore", password: "Secret", key: "ApiKey") -> dict[str, Any]:
-    """Ask the venue about one key and store what it said."""
+def _check_one(store: "Keystore", password: "Secret", key: "ApiKey", simulator: str | None) -> dict[str, Any]:
+    """Ask the venue about one key and store what it said; what a simulator says of a key is not worth noting."""
     import asyncio
 
     from attrs import evolve
@@ -128,17 +132,19 @@ def _check_one(store: "Keystore", password: "Secret", key: "ApiKey") -> dict[str
     redactor = Redactor(value for value in (key.key, key.secret) if len(value.reveal()) >= 6)
     undo = guard_output(redactor)
     try:
-        facts = replace(asyncio.run(_checker(key.venue)(key)), checked_ns=time.time_ns())
+        asked = _checker(key.venue)(key) if simulator is None else _checker(key.venue)(key, simulator=simulator)
+        facts = replace(asyncio.run(asked), checked_ns=time.time_ns())
     except (TitanError, OSError) as error:
         return key.as_row() | {"problems": [redactor.redact(str(error))]}
     finally:
         undo()
-    store.note(password, key.venue, key.label, facts)
+    if simulator is None:
+        store.note(password, key.venue, key.label, facts)
     checked = evolve(key, facts=facts)
     return checked.as_row() | {"problems": list(checked.live_refusals())}
 
 
-def _checker(venue: str) -> "Callable[[ApiKey], Coroutine[Any, Any, KeyFacts]]":
+def _checker(venue: str) -> "Callable[..., Coroutine[Any, Any, KeyFacts]]":
     import importlib
     import importlib.util
 
@@ -151,7 +157,7 @@ def _checker(venue: str) -> "Callable[[ApiKey], Coroutine[Any, Any, KeyFacts]]":
         raise TitanError(
             f"this version of Titan cannot ask {venue} about a key; look at the venue's page whether it may withdraw and is bound to an IP address"
         )
-    found: Callable[[ApiKey], Coroutine[Any, Any, KeyFacts]] = getattr(importlib.import_module(module), name)
+    found: Callable[..., Coroutine[Any, Any, KeyFacts]] = getattr(importlib.import_module(module), name)
     return found
 
 
