@@ -85,7 +85,7 @@ class _Follower:
         self._since = time.monotonic()
         self._steps: list[dict[str, Any]] = []
         self._status: SessionStatus | None = None
-        self._held = -1
+        self._held = 0
         self._silence = ""
 
     def follow(self, timeout: float) -> None:
@@ -148,9 +148,9 @@ class _Follower:
             if each not in told:
                 self._steps.append({"step": str(each), "after_s": round(self._elapsed, 1)})
                 self._say(*STEPS[each])
-        if held != self._held and step is not Emergency.LOCKED:
-            self._held = held
+        if held != self._held and held + self._held > 0:
             self._say("", f"{held} position{'' if held == 1 else 's'} left")
+        self._held = held
 
     def _say(self, word: str, text: str) -> None:
         if not self._quiet:

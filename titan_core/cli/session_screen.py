@@ -79,7 +79,7 @@ class SessionScreen:
         made = [*head, *body, *foot]
         if self.is_stale:
             made = [Text(line.plain, style="dim") for line in made]
-        shown = [*top, *(cut(line, width) for line in made)]
+        shown = [cut(_harmless(line), width) for line in (*top, *made)]
         return shown if height is None else shown[: max(1, height)]
 
     # -- the top ----------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class SessionScreen:
         status = self.status
         live = status.mode == "live"
         base = "white on dark_red" if live else "white on dark_blue"
-        left = [Text(" TITAN", style="bold"), Text(plain(status.mode).upper(), style="bold reverse" if live else "bold"), Text(market_words(status))]
+        left = [Text(" TITAN", style="bold"), Text(plain(status.mode).upper(), style="bold reverse" if live else "bold"), Text(plain(market_words(status)))]
         if status.name != status.mode:
             left.append(Text(plain(status.name)))
         if status.seed is not None and status.feed == "built-in":
@@ -142,7 +142,16 @@ class SessionScreen:
     def _wide(self, width: int, room: int | None) -> list[Text]:
         left = (width - 3) // 2
         right = width - 3 - left
-        return beside(_stack(self._left(left), room), _stack(self._right(right), room), left, right)
+        columns = self._left(left), self._right(right)
+        airy = all(_is_airy(blocks, room) for blocks in columns)
+        return beside(_stack(columns[0], room, airy), _stack(columns[1], room, airy), left, right)
+
+
+def _harmless(line: Text) -> Text:
+    """Take out what a terminal would act on, wherever it came from; the parts have done so already."""
+    if not line.plain.isprintable():
+        line.plain = plain(line.plain)
+    return line
 
 
 @frozen
@@ -154,19 +163,21 @@ class _Block:
     rank: int
 
 
-def _stack(blocks: Sequence[_Block], room: int | None) -> list[Text]:
-    """Put tables one below the other: where room is short each gets a row in turn, by rank, and the last ones none; blank lines come last."""
+def _stack(blocks: Sequence[_Block], room: int | None, airy: bool | None = None) -> list[Text]:
+    """Put tables one below the other, with a blank line above each where there is room or `airy` says so."""
     there = [block for block in blocks if block.rows]
     if room is None:
         return [line for block in there for line in (Text(), *block.draw(block.rows))] + [Text()]
     rows = _share_out(there, room)
-    kept = [block for block in there if rows[block.rank]]
-    spare = room - sum(rows[block.rank] + 1 for block in kept)
-    made: list[Text] = []
-    for number, block in enumerate(kept):
-        airy = spare >= len(kept) or (number > 0 and spare >= len(kept) - 1)
-        made += [Text()] * airy + block.draw(rows[block.rank])
+    air = _is_airy(blocks, room) if airy is None else airy
+    made = [line for block in there if rows[block.rank] for line in ([Text()] * air + block.draw(rows[block.rank]))]
     return made + [Text()] * (room - len(made))
+
+
+def _is_airy(blocks: Sequence[_Block], room: int | None) -> bool:
+    """Whether there is room for a blank line above each table."""
+    there = [block for block in blocks if block.rows]
+    return room is None or sum(block.rows + 2 for block in there) <= room
 
 
 def _share_out(blocks: Sequence[_Block], room: int) -> dict[int, int]:

@@ -39,10 +39,10 @@ class History:
 def mid_of(feed: FeedStatus) -> float | None:
     """Return the middle of the best prices; None where they are no numbers."""
     try:
-        mid = (float(feed.bid) + float(feed.ask)) / 2
+        bid, ask = float(feed.bid), float(feed.ask)
     except ValueError:
         return None
-    return mid if 0 < mid < 1e15 else None
+    return (bid + ask) / 2 if 0 < bid < 1e15 and 0 < ask < 1e15 else None
 
 
 def spark(values: "deque[float] | deque[int] | None", width: int) -> str:

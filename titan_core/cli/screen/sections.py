@@ -136,7 +136,11 @@ def phases(status: SessionStatus, width: int, rows: int) -> list[Text]:
 
 def _phase(each: PhaseStatus) -> Sequence[Cell]:
     works = each.state in ("active", "reduced") and not each.broken
-    state = Text("quarantine", style=f"bold {BAD}") if each.broken else Text(plain(each.state), style=_PHASE_COLOURS.get(each.state, DIM))
+    state = (
+        Text("quarantine", style=f"bold {BAD}")
+        if each.broken
+        else Text(plain(each.state), style=_PHASE_COLOURS.get(each.state, BAD if each.state.startswith("emergency") else DIM))
+    )
     idle = each.state in ("dormant", "disabled") and not each.equity and not each.day_result
     figures: tuple[Cell, Cell] = (Text("–", style=DIM), Text("–", style=DIM)) if idle else (money(each.equity), signed_money(each.day_result))
     return (

@@ -115,7 +115,7 @@ def troubles(status: SessionStatus) -> Iterator[tuple[str, str]]:
     elif link is not None and link.trouble:
         yield WARN, f"{link.venue}: {link.trouble}"
     elif link is not None and not link.is_streaming:
-        yield WARN, f"{link.venue}: the private stream is down, executions are polled"
+        yield WARN, f"{link.venue}: private stream down, executions are polled"
     for phase in status.phases:
         if phase.broken:
             yield BAD, f"{phase.id} is in quarantine: {phase.broken}"
