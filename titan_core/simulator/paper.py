@@ -1,5 +1,6 @@
 """A session's surroundings made of a box in the same process: paper trading without a network, a server or a key."""
 
+import asyncio
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from titan_core.app.live.bybit import bybit_joiner
 from titan_core.app.live.setup import Identity, OpenJournal, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.phases import PhaseBinding
+from titan_core.errors import VenueUnavailable
 from titan_core.feed.venues import box_endpoints, rests
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument
@@ -52,7 +54,10 @@ def paper_setup(
         return response.status, response.headers, response.body.decode()
 
     async def fetch(url: str) -> tuple[int, bytes]:
-        response = await through.request("GET", url, {}, b"")
+        try:
+            response = await asyncio.wait_for(through.request("GET", url, {}, b""), timeout_s)
+        except (TimeoutError, ConnectionError) as error:
+            raise VenueUnavailable(f"{url}: no answer ({str(error) or type(error).__name__})") from error
         return response.status, response.body
 
     endpoints, dice = box_endpoints("http://box"), random.Random(seed)
