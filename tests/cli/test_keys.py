@@ -1,11 +1,16 @@
 """`titan keys`: as a process, with pipes, so that what the machine can see of it is seen."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import pytest
 
@@ -14,6 +19,10 @@ from titan_core.cli.main import main
 from titan_core.execution.secrets import keystore as room
 from titan_core.execution.secrets.keystore import WRONG, Keystore, ScryptCost
 from titan_core.execution.secrets.secret import Secret
+from titan_core.simulator.box import Box
+from titan_core.simulator.clock import RealClock
+from titan_core.simulator.server import BoxServer
+from titan_core.simulator.wire import Credential
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"
@@ -119,6 +128,47 @@ def test_a_check_notes_what_the_venue_says_and_judges_it(path: Path, capsys: pyt
     assert "bybit bad: it may withdraw" in said and "bound to no IP address" in said
     assert "bybit down: no answer to https://api.bybit.com" in said
     assert API_KEY not in said and API_SECRET not in said and "sign=abc" not in said
+
+
+@pytest.mark.parametrize("venue", ["bybit", "mexc"])
+def test_a_simulator_is_asked_only_when_it_is_named_and_what_it_says_is_not_noted(venue: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ccxt", reason="the extra `live` is not installed")
+    assert run(path, "add", venue, "--key-fd", "FD", lines=(PASSWORD, API_KEY, API_SECRET)) == 0
+    capsys.readouterr()
+    with simulated(Credential(key=API_KEY, secret=API_SECRET, may_withdraw=True, addresses=())) as url:
+        assert run(path, "check", "--simulator", url, "--json") == 1
+        (row,) = json.loads(capsys.readouterr().out)
+        assert row["can_withdraw"] is True and row["ip_bound"] is False and len(row["problems"]) == 2
+    with simulated(Credential(key=API_KEY, secret=API_SECRET)) as url:
+        assert run(path, "check", "--simulator", url) == 0
+    capsys.readouterr()
+    assert run(path, "check", "--simulator", "http://192.0.2.1:8899", "--json") == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert "192.0.2.1 is not encrypted" in row["problems"][0], "a simulator is on this machine"
+    (stored,) = Keystore(path).unlock(Secret(PASSWORD))
+    assert stored.facts is None and "never checked" in stored.live_refusals()[0]
+
+
+@contextmanager
+def simulated(credential: Credential) -> Iterator[str]:
+    """Run a venue in a box on a thread of its own, since the command has its own loop."""
+    now = time.time_ns()
+    box = Box(1, ticks_per_day=200_000, start_ns=now, clock=RealClock(now), server_ns=time.time_ns, credentials=(credential,))
+    loop, stop, begun = asyncio.new_event_loop(), asyncio.Event(), Queue[str]()
+
+    async def serve() -> None:
+        async with BoxServer(box) as server:
+            begun.put(server.url)
+            await stop.wait()
+
+    thread = Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    try:
+        yield begun.get(timeout=10)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
 
 
 def test_a_venue_that_this_version_cannot_ask_is_said_so(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

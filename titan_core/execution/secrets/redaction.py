@@ -24,6 +24,8 @@ _NAMES = (
     "signature|sign|x-bapi-sign|x-bapi-api-key|x-mbx-apikey|apikey|api[-_]key|api[-_]?secret|secret(?:[-_]?key)?|access[-_]?key|passphrase|password|passwd"
     "|authorization|listenkey|private[-_]?key"
 )
+_HINTS = ("sign", "key", "secret", "pass", "auth")
+"""One of these is in each of the names."""
 # name, then a separator, then the value: URLs, headers, JSON (also within JSON), Python's repr of text, bytes, pairs and locals
 _NAMED = re.compile(
     rf"""(?ix) (?<![a-z0-9]) ( b? \\* ["']? (?:{_NAMES}) \\* ["']? \s* (?: [:=] | %3[ad] | (?<=["']) , ) \s* (?: (?:basic|bearer)\s+ )? )
@@ -33,7 +35,7 @@ _NAMED = re.compile(
 _LOGIN = re.compile(r"""(?i)(\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login)\\*["'].{0,80}?\\*["']args\\*["']\s*:\s*\[)[^\]]*""")
 _LOGIN_TURNED = re.compile(r"""(?i)(\\*["']args\\*["']\s*:\s*\[)[^\]]*(\].{0,80}?\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login))""")
 # what HMAC-SHA256 and HMAC-SHA512 look like
-_DIGEST = re.compile(r"(?i)(?<![0-9a-f])(?:[0-9a-f]{128}|[0-9a-f]{64})(?![0-9a-f])")
+_DIGEST = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{64}){1,2}(?![0-9A-Fa-f])")
 
 
 class Redactor:
@@ -58,9 +60,12 @@ class Redactor:
         """Return the text with every secret replaced."""
         if self._values is not None:
             text = self._values.sub(SHOWN, text)
-        text = _LOGIN.sub(rf"\1{SHOWN}", text)
-        text = _LOGIN_TURNED.sub(rf"\1{SHOWN}\2", text)
-        text = _NAMED.sub(lambda found: f"{found[1]}{found[2] or ''}{SHOWN}", text)
+        lower = text.lower()  # the patterns are slow, and most text has no word of theirs
+        if "auth" in lower or "login" in lower:
+            text = _LOGIN.sub(rf"\1{SHOWN}", text)
+            text = _LOGIN_TURNED.sub(rf"\1{SHOWN}\2", text)
+        if any(hint in lower for hint in _HINTS):
+            text = _NAMED.sub(lambda found: f"{found[1]}{found[2] or ''}{SHOWN}", text)
         return _DIGEST.sub(SHOWN, text)
 
     def holds_secret(self, text: str) -> bool:
