@@ -81,7 +81,7 @@ def install(secrets: Iterable[Secret | str] = (), *, log: Path | None = None) ->
     guard.register(*secrets)
     give_back_hooks = guard_output(guard.redactor)
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (GuardedStream(each, guard.redactor) for each in before)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = (GuardedStream(each, guard.redactor) for each in before)
     handler = _handler(log, guard.redactor)
     logging.getLogger().addHandler(handler)
     leave_no_core()
