@@ -62,3 +62,17 @@ def test_a_killed_paper_session_loses_nothing_that_it_had_journalled() -> None:
     assert session.engine.account.lots == account.engine.account.lots
     assert session.engine.account.cash == account.engine.account.cash
     assert not any("cash corrected" in note.text for note in session.notes)
+
+
+def test_a_fill_is_told_after_the_row_that_caused_it_so_that_no_row_is_lost(tmp_path: Path) -> None:
+    box, disk = Box(1, balance_usdt=1_000), MemoryDisk()
+    failures: list[dict[str, object]] = []
+    setup, account = on_paper(setup_on(box, disk, churner(2, period_s=10), recording=tmp_path / "a"))
+
+    async def scene(session: Session) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+        await asyncio.sleep(900)
+
+    session = run_session(box, setup, scene)
+    assert not failures
+    assert session.ledger.trips, "a stop, a target or a resting order was filled by a row"

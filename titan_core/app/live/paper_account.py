@@ -195,7 +195,8 @@ class PaperAccount:
         self._executions.append(execution)
         del self._executions[:-5_000]
         if self._listener is not None:
-            self._listener.on_execution(execution)
+            # not within the row that caused it: that row has still to reach the session's own engine
+            asyncio.get_running_loop().call_soon(self._listener.on_execution, execution)
 
     def _report(self, ident: ClientOrderId, status: OrderStatus, filled: int | None = None) -> None:
         known = self._orders.get(ident)
@@ -204,7 +205,7 @@ class PaperAccount:
         lots = known.filled_lots if filled is None else filled
         made = self._orders[ident] = _moved(known, status, lots, self._now_ns())
         if self._listener is not None:
-            self._listener.on_report(made)
+            asyncio.get_running_loop().call_soon(self._listener.on_report, made)
 
     # -- the venue's side ---------------------------------------------------------------------------------------------
     def place(self, approved: Approved, answered: OnAnswer) -> None:
