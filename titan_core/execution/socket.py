@@ -36,7 +36,7 @@ class StandingSocket(ABC):
 
     transport: Transport
     url: str
-    key: str
+    key: str = field(repr=False)
     secret: bytes = field(repr=False)
     now_ms: Callable[[], int]
     """The venue's clock."""

@@ -23,7 +23,7 @@ class Access:
     """Where the venue is and who we are there. `socket_url` is the part before `/v5/private`."""
 
     socket_url: str
-    key: str
+    key: str = field(repr=False)
     secret: bytes = field(repr=False)
 
 

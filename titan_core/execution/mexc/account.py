@@ -22,7 +22,7 @@ class Access:
     """Where the venue is and who we are there. `socket_url` is all of it, such as `wss://contract.mexc.com/edge`."""
 
     socket_url: str
-    key: str
+    key: str = field(repr=False)
     secret: bytes = field(repr=False)
 
 
