@@ -88,6 +88,7 @@ class Session:
         self.outbox = CollectingOutbox()
         self.tasks = Tasks("the session")
         self._stopped = asyncio.Event()
+        self._failed: list[Exception | None] = [None]
         self._stop_reason = ""
         self.is_ready = asyncio.Event()
         self._corrections = self._cash_off = 0
@@ -142,6 +143,8 @@ class Session:
                 await self._wind_up()
                 if recorder is not None:
                     recorder.close()
+        if self._failed[0] is not None:
+            raise self._failed[0]
         self.flush()
         self.journal.append(Ended(ts_ns=self.setup.clock(), reason=self._stop_reason), urgent=True)
         self.stage = "stopped"
@@ -294,8 +297,14 @@ class Session:
             rows[name] += 1
             if record is not None:
                 record(ts_ns, kind, values, event_ns)
-            take(ts_ns, kind, values, event_ns)
+            if failed[0] is not None:
+                return
+            try:
+                take(ts_ns, kind, values, event_ns)
+            except Exception as error:  # the engine is in doubt from here on: nothing more may reach it
+                self.fail(error)
 
+        failed = self._failed
         self.feeds.subscribe(instrument.venue, instrument.symbol, kinds_of(instrument) | {StreamKind.GAP}, both)
 
     async def _quotes(self) -> None:
@@ -322,12 +331,32 @@ class Session:
 
     def tick(self) -> None:
         """Let timers run while the market is silent."""
-        ts_ns = self.stamp()
-        self.engine.advance(ts_ns)
-        self.flush(ts_ns)
+        if self._failed[0] is not None:
+            return
+        try:
+            ts_ns = self.stamp()
+            self.engine.advance(ts_ns)
+            self.flush(ts_ns)
+        except Exception as error:  # as in `_subscribe`
+            self.fail(error)
 
     def hear(self, word: Heard) -> None:
         """Let a word of the venue or of the operator reach the engine."""
+        if self._failed[0] is not None:
+            return
+        try:
+            self._hear(word)
+        except Exception as error:  # as in `_subscribe`
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the process: its engine cannot be trusted any more. Positions stay under their stops; a new process recovers from the journal."""
+        if self._failed[0] is None:
+            self._failed[0] = error
+            self.note("session", f"{type(error).__name__}: {error}; ending, positions stay under their stops at the venue")
+            self._stopped.set()
+
+    def _hear(self, word: Heard) -> None:
         ts_ns = self.stamp()
         self.engine.advance(ts_ns)
         venue = self.engine.venue
