@@ -7,14 +7,14 @@ from functools import partial
 from typing import Any, NoReturn
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientSession, ThreadedResolver
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from titan_core.errors import VenueUnavailable
-from titan_core.feed.hosts import VENUE_HOSTS, AddressInfo, AddressRefused, HostPolicy, HostRefused, dial, guarded_connector, is_public
+from titan_core.feed.hosts import VENUE_HOSTS, AddressRefused, HostPolicy, HostRefused, dial, guarded_connector, is_public
 from titan_core.feed.transports import CLIENTS, open_transport
 
 LIVE = HostPolicy.of(["bybit-linear", "bybit-spot", "mexc-contract", "binance-spot"])
@@ -201,15 +201,15 @@ def test_what_is_on_the_public_internet_is_told_from_what_is_not(address: str, p
     assert is_public(address) is public
 
 
-@pytest.mark.parametrize("how", ["https", "websockets", "picows"])
+@pytest.mark.parametrize(("how", "resolver"), [("https", lambda: None), ("https", ThreadedResolver), ("websockets", None), ("picows", None)])
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1", "169.254.169.254"])
-def test_a_name_that_leads_to_this_machine_or_its_network_is_not_followed(monkeypatch: pytest.MonkeyPatch, how: str, address: str) -> None:
+def test_a_name_that_leads_to_this_machine_or_its_network_is_not_followed(monkeypatch: pytest.MonkeyPatch, how: str, resolver: Any, address: str) -> None:
     """The name is on the list, the name server lies, and somebody listens where it points to."""
     if how == "picows":
         pytest.importorskip("picows")
     reached: list[str] = []
 
-    def lie(host: str, port: int, *arguments: Any, **options: Any) -> list[AddressInfo]:
+    def lie(host: str, port: int, *arguments: Any, **options: Any) -> list[tuple[Any, ...]]:
         kind = socket.AF_INET6 if ":" in address else socket.AF_INET
         where = (address, port, 0, 0) if ":" in address else (address, port)
         return [(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", where)]
@@ -226,7 +226,7 @@ def test_a_name_that_leads_to_this_machine_or_its_network_is_not_followed(monkey
             policy = HostPolicy(frozenset({("api.bybit.com", port)}), loopback)
             with pytest.raises(AddressRefused, match=f"api.bybit.com leads to {address}, where it cannot be"):
                 if how == "https":
-                    async with ClientSession(connector=guarded_connector(policy)) as session:
+                    async with ClientSession(connector=guarded_connector(policy, resolver=resolver())) as session:
                         await session.get(f"https://api.bybit.com:{port}/")
                 else:
                     transport = open_transport(how, partial(dial, policy))

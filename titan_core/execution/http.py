@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
+
+from titan_core.errors import TitanError, VenueUnavailable
 
 Response = tuple[int, Mapping[str, str], str]
 """Status, headers, body as text."""
@@ -20,6 +23,32 @@ def through_ccxt(exchange: Any) -> Http:
         return listening.heard
 
     return send
+
+
+def carried_by(session: Any, exchange: Any) -> Http:
+    """Put an aiohttp session in the place of the exchange's own, and return what sends through it; whoever opened the session closes it.
+
+    A failure is VenueUnavailable and names host and path, never the query, where some venues want the signature. What a TitanError says stays as it is.
+    The exchange's own way of printing requests, key and signature included, is switched off.
+    """
+    exchange.session, exchange.own_session = session, False
+    exchange.verbose, exchange.log = False, _say_nothing
+    send = through_ccxt(exchange)
+
+    async def http(url: str, method: str, headers: Mapping[str, str] | None, body: str | None) -> Response:
+        try:
+            return await send(url, method, headers, body)
+        except TitanError:
+            raise
+        except Exception as error:  # of ccxt and of aiohttp, whose words hold the whole address
+            parts = urlsplit(url)
+            raise VenueUnavailable(f"{method} {parts.hostname}{parts.path}: no answer ({type(error.__cause__ or error).__name__})") from None
+
+    return http
+
+
+def _say_nothing(*arguments: Any) -> None:
+    """Take the place of ccxt's print."""
 
 
 class _Listening:

@@ -7,11 +7,12 @@ from typing import Any
 
 from titan_core.errors import TitanError, VenueUnavailable
 from titan_core.execution.door import Reply
-from titan_core.execution.http import Http, through_ccxt
+from titan_core.execution.http import Http, carried_by
 from titan_core.execution.limiter import Limiter
 from titan_core.execution.outcomes import SUCCESS, Outcome
 from titan_core.execution.secrets.keystore import ApiKey
-from titan_core.feed.hosts import HostPolicy, guarded_connector
+from titan_core.feed.hosts import HostPolicy
+from titan_core.feed.rest.session import guarded_session
 
 TIMEOUT_S = 10.0
 
@@ -33,7 +34,6 @@ async def signing(key: ApiKey, simulator: str | None) -> AsyncIterator[tuple[Any
     `simulator` is the address of a venue in a box, such as `http://127.0.0.1:8899`. Raises TitanError where ccxt is not installed, HostRefused for other hosts.
     """
     try:
-        import aiohttp
         import ccxt.async_support as ccxt
     except ImportError:
         raise TitanError("asking a venue about a key needs ccxt; install titan-core[live]") from None
@@ -43,10 +43,9 @@ async def signing(key: ApiKey, simulator: str | None) -> AsyncIterator[tuple[Any
         policy.check(simulator)
         base = f"{simulator.rstrip('/')}/{key.venue}"
         exchange.urls["api"] = {name: ({"public": base, "private": base} if key.venue == "mexc" else base) for name in exchange.urls["api"]}
-    async with aiohttp.ClientSession(connector=guarded_connector(policy)) as session:
-        exchange.session = session
+    async with guarded_session(policy, timeout_s=TIMEOUT_S) as session:
         try:
-            yield exchange, through_ccxt(exchange)
+            yield exchange, carried_by(session, exchange)
         finally:
             await exchange.close()
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 HTTPS = 443
 EYEBALLS_S = 0.25
 """How long an address may take before the next one is tried beside it (RFC 8305)."""
-AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
-"""A line of `getaddrinfo`: family, kind, protocol, name, and where."""
 VENUE_HOSTS: Mapping[str, frozenset[tuple[str, int]]] = {
     "bybit": frozenset({("api.bybit.com", HTTPS), ("api.bytick.com", HTTPS), ("stream.bybit.com", HTTPS)}),
     "mexc": frozenset({("contract.mexc.com", HTTPS), ("api.mexc.com", HTTPS)}),
@@ -123,21 +121,15 @@ def _translated(address: IPv6Address) -> IPv4Address | None:
     return IPv4Address(number & 0xFFFFFFFF) if number >> 32 in (0x0064FF9B << 64, 0) else None
 
 
-async def addresses(policy: HostPolicy, host: str, port: int, family: int = socket.AF_UNSPEC) -> list[AddressInfo]:
-    """Look a host up that the policy allows. Raises AddressRefused where any of its addresses is not what its name promises, OSError where it has none.
+def check_addresses(policy: HostPolicy, host: str, found: Iterable[str]) -> None:
+    """Return if a host that the policy allows may be at all these addresses. Raises AddressRefused.
 
     A venue is on the public internet and `localhost` is this machine: a name server that says otherwise, or a line in /etc/hosts, leads nobody astray.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-    for *_, at in found:
-        address = str(at[0])
-        if policy.loopback and _is_loopback(host):
-            fine = _is_loopback(address)
-        else:
-            fine = is_public(address)
-        if not fine:
+    may_be = _is_loopback if policy.loopback and _is_loopback(host) else is_public
+    for address in found:
+        if not may_be(address):
             raise AddressRefused(f"{host} leads to {address}, where it cannot be; look at your name server and at /etc/hosts")
-    return list(found)
 
 
 async def dial(policy: HostPolicy, url: str) -> socket.socket:
@@ -146,27 +138,30 @@ async def dial(policy: HostPolicy, url: str) -> socket.socket:
 
     policy.check(url)
     parts = urlsplit(url)
-    port = parts.port or (HTTPS if parts.scheme in _ENCRYPTED else 80)
-    return await start_connection(await addresses(policy, parts.hostname or "", port), happy_eyeballs_delay=EYEBALLS_S)
+    host, port = parts.hostname or "", parts.port or (HTTPS if parts.scheme in _ENCRYPTED else 80)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    check_addresses(policy, host, (str(at[0]) for *_, at in found))
+    return await start_connection(found, happy_eyeballs_delay=EYEBALLS_S)
 
 
 def guarded_connector(policy: HostPolicy, **options: Any) -> "aiohttp.TCPConnector":
     """Make a connector for `aiohttp.ClientSession`, ccxt's included, that asks the policy for every connection, redirected ones too, and for every address.
 
-    Proxies are refused. Call it with a loop running.
+    A `resolver` among the options is believed no more than aiohttp's own. Proxies are refused. Call it with a loop running.
     """
     import aiohttp
     from aiohttp.abc import AbstractResolver, ResolveResult
 
-    class Resolver(AbstractResolver):
-        async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC) -> list[ResolveResult]:
-            return [
-                ResolveResult(hostname=host, host=str(at[0]), port=int(at[1]), family=kind, proto=proto, flags=socket.AI_NUMERICHOST)
-                for kind, _, proto, _, at in await addresses(policy, host, port, family)
-            ]
+    inner = options.pop("resolver", None) or aiohttp.ThreadedResolver()
+
+    class Checking(AbstractResolver):
+        async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+            found: list[ResolveResult] = await inner.resolve(host, port, family)
+            check_addresses(policy, host, (each["host"] for each in found))
+            return found
 
         async def close(self) -> None:
-            pass
+            await inner.close()
 
     class Guarded(aiohttp.TCPConnector):
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ANN401 - aiohttp's own types are private
@@ -175,4 +170,4 @@ def guarded_connector(policy: HostPolicy, **options: Any) -> "aiohttp.TCPConnect
                 raise HostRefused("a proxy is between Titan and the venue, which no list of hosts allows; connect without")
             return await super().connect(req, traces, timeout)
 
-    return Guarded(**{"resolver": Resolver()} | options)
+    return Guarded(resolver=Checking(), **options)

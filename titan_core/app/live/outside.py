@@ -8,14 +8,12 @@ or later than allowed, and nothing stays open.
 """
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from titan_core.errors import TitanError, UsageError, VenueUnavailable
-from titan_core.execution.http import Http, Response, through_ccxt
+from titan_core.errors import UsageError, VenueUnavailable
+from titan_core.execution.http import Http, carried_by
 from titan_core.feed.hosts import HostPolicy, dial
 from titan_core.feed.rest.aiohttp_fetch import AiohttpFetch
 from titan_core.feed.rest.port import Fetch
@@ -79,15 +77,12 @@ class Outside:
     def http_of(self, exchange: Any) -> Http:
         """Give a ccxt.async_support exchange a guarded session of its own, and return what sends through it.
 
-        Of its own, so that no order waits behind somebody else's reading. Whatever else the exchange is asked for goes the same way. What it raises names host
-        and path and never the query, where some venues want the signature. The exchange's own way of printing requests, headers and all, is switched off.
+        Of its own, so that no order waits behind somebody else's reading. Whatever else the exchange is asked for goes the same way. See `carried_by`.
         """
         stack = self._check_open()
         session = guarded_session(self.policy, timeout_s=self._timeout_s, most_bytes=self._most_bytes)
         stack.push_async_callback(_part, exchange, session)
-        exchange.session, exchange.own_session = session, False
-        exchange.verbose, exchange.log = False, _say_nothing
-        return _without_query(through_ccxt(exchange))
+        return carried_by(session, exchange)
 
     async def _dial(self, url: str) -> "socket.socket":
         return await dial(self.policy, url)
@@ -98,30 +93,12 @@ class Outside:
         return self._open
 
 
-def _say_nothing(*arguments: Any) -> None:
-    """What ccxt would print is a request with its key and signature."""
-
-
 async def _part(exchange: Any, session: "ClientSession") -> None:
     """Close a session and take it from its exchange, which would complain about it otherwise."""
     if exchange.session is session:
         exchange.session = None
     exchange.closed_by_user = True  # it opens no session of its own afterwards
     await session.close()
-
-
-def _without_query(send: Http) -> Http:
-    async def http(url: str, method: str, headers: Mapping[str, str] | None, body: str | None) -> Response:
-        try:
-            return await send(url, method, headers, body)
-        except TitanError:
-            raise
-        except Exception as error:  # of ccxt and of aiohttp, whose words hold the whole address
-            parts = urlsplit(url)
-            kind = type(error.__cause__ or error).__name__
-            raise VenueUnavailable(f"{method} {parts.hostname}{parts.path}: no answer ({kind})") from None
-
-    return http
 
 
 class _Tracking(Transport):

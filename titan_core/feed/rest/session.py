@@ -42,17 +42,17 @@ async def _refuse_redirect(session: Any, context: Any, told: Any) -> NoReturn:
     raise VenueUnavailable(f"{told.url.host}{told.url.raw_path} answered with a redirect ({told.response.status}), which no venue's interface does")
 
 
-def guarded_session(policy: HostPolicy, *, timeout_s: float = 5.0, most_bytes: int = MOST_BYTES) -> "ClientSession":
+def guarded_session(policy: HostPolicy, *, timeout_s: float = 5.0, most_bytes: int = MOST_BYTES, **connector: Any) -> "ClientSession":
     """Open a session that the policy guards. A redirect raises VenueUnavailable, also where it is asked to be followed: a signature goes nowhere else.
 
-    Call it with a loop running, and close it.
+    What else is given is for aiohttp's connector. Call it with a loop running, and close it.
     """
     import aiohttp
 
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
-        connector=guarded_connector(policy, limit=CONNECTIONS),
+        connector=guarded_connector(policy, **{"limit": CONNECTIONS} | connector),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=timeout_s),
         trace_configs=[trace],
