@@ -188,7 +188,7 @@ class Session:
 
         Raises VenueUnavailable, Unreadable.
         """
-        loop, found = asyncio.get_running_loop(), []
+        loop, found, known_ns = asyncio.get_running_loop(), [], self.offset_ns
         for _ in range(CLOCK_TRIES):
             asked_s = loop.time()
             offset_ns = await self.account.client.clock_offset_ns()
@@ -196,7 +196,7 @@ class Session:
             if found[-1][0] <= QUICK_S:
                 break
         correction = min(found)[1]
-        self.offset_ns += correction
+        self.offset_ns = known_ns + correction  # two that measure at a time must not both add what both have found
         return correction
 
     async def _prepare(self, leverage: dict[Any, int]) -> None:

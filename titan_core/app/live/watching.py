@@ -37,6 +37,7 @@ class Watching:
         self.reconciled_ns = 0
         self._silent_s = 0.0
         self._maintenance = False
+        self._measuring = False
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -52,8 +53,9 @@ class Watching:
                 self._look(min(now - last_look, 2 * LOOK_S))
                 last_look = now
             due_s = PROBE_S / 5 if self.trouble or not self.is_answering else CLOCK_S
-            if now - last_clock >= due_s or self._wake.is_set():
+            if (now - last_clock >= due_s or self._wake.is_set()) and not self._measuring:
                 self._wake.clear()
+                self._measuring = True
                 last_clock = now
                 session.tasks.start(self._measure())
             if not session.trading.service.is_streaming and now - last_probe >= PROBE_S:
@@ -101,6 +103,8 @@ class Watching:
             self.is_answering = False
             self._set_trouble(f"it does not answer: {error}")
             return
+        finally:
+            self._measuring = False
         self.is_answering = True
         self._maintenance = False
         drift_ns = abs(offset_ns)
