@@ -1,0 +1,1 @@
+"""The guard: a process beside a session that gets out of the market when the session's process hangs."""

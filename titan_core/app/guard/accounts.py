@@ -1,0 +1,156 @@
+"""The guard's own way to a venue: its own client, connection, budget of requests and clock.
+
+Made at its start and kept warm: an emergency imports nothing and looks nothing up.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from titan_core.app.guard.words import AccountOrder
+from titan_core.errors import TitanError, Unreadable, VenueUnavailable
+from titan_core.execution.bybit.client import BybitClient
+from titan_core.execution.bybit.door import Door as BybitDoor
+from titan_core.execution.bybit.words import CATEGORY, Instruments
+from titan_core.execution.client import VenueClient
+from titan_core.execution.http import Http, through_ccxt
+from titan_core.execution.limiter import Lane, Limiter
+from titan_core.execution.mexc.client import MexcClient
+from titan_core.execution.mexc.door import Door as MexcDoor
+from titan_core.execution.mexc.words import Contracts
+from titan_core.execution.reports import PositionReport
+from titan_core.feed.hosts import HostPolicy, guarded_connector
+
+if TYPE_CHECKING:
+    import aiohttp
+
+RATE_PER_S = 10.0
+RESERVED = 4.0
+LOOK_S = 15.0
+"""A look that takes longer has failed; one that an emergency has pushed out of the queue never ends by itself."""
+KEEP_ALIVE_S = 75.0
+"""Longer than from look to look, so that a connection stands when it is needed."""
+NAMES_S = 300
+"""How long an address is believed without asking again; where nobody answers, the last one goes on."""
+
+
+@define
+class GuardedAccount:
+    """One account as the guard reaches it."""
+
+    client: VenueClient
+    exchange: Any
+    _clock: "VenueClock"
+
+    async def look(self) -> list[PositionReport]:
+        """Read clock and positions, as an emergency would. Raises VenueUnavailable, Unreadable."""
+        await self.keep_time()
+        return await self.client.positions()
+
+    async def keep_time(self) -> None:
+        """Measure the venue's clock: requests are signed with it. Raises VenueUnavailable, Unreadable."""
+        self._clock.offset_ns += await self.client.clock_offset_ns()
+
+    async def is_in_the_market(self) -> bool:
+        """Whether the venue shows a position, or an order that could make one. Raises VenueUnavailable, Unreadable."""
+        if await self.client.positions(lane=Lane.EMERGENCY):
+            return True
+        orders = await self.client.open_orders(lane=Lane.EMERGENCY, protective=False)
+        return any(not order.reduce_only for order in orders)
+
+    async def close(self) -> None:
+        """Let go of its connections."""
+        await self.exchange.session.close()
+
+
+@define
+class VenueClock:
+    """The venue's time as well as the guard knows it."""
+
+    offset_ns: int = 0
+
+    def now_ns(self) -> int:
+        """Return it."""
+        return time.time_ns() + self.offset_ns
+
+
+def make_account(order: AccountOrder, timeout_s: float) -> GuardedAccount:
+    """Make one; it is not asked anything yet. Raises TitanError where nothing is known of the venue, ImportError without the `live` extra."""
+    loop, clock = asyncio.get_running_loop(), VenueClock()
+    makers: dict[str, Callable[[AccountOrder, Limiter, float, VenueClock], tuple[VenueClient, Any]]] = {"bybit": _bybit, "mexc": _mexc}
+    if order.family not in makers:
+        raise TitanError(f"the guard knows {', '.join(makers)}, found an account at {order.family!r}")
+    limiter = Limiter(loop.time, loop.call_later, rate_per_s=RATE_PER_S, burst=RATE_PER_S, reserved=RESERVED)
+    client, exchange = makers[order.family](order, limiter, timeout_s, clock)
+    exchange.nonce = lambda: clock.now_ns() // 1_000_000
+    exchange.session = _session(HostPolicy.of([order.family], simulator=order.is_simulator), exchange.cafile)
+    return GuardedAccount(client, exchange, clock)
+
+
+def _bybit(order: AccountOrder, limiter: Limiter, timeout_s: float, clock: VenueClock) -> tuple[VenueClient, Any]:
+    import ccxt.async_support as ccxt
+
+    exchange: Any = ccxt.bybit({"apiKey": order.key, "secret": order.secret, "options": {"enableUnifiedAccount": True, "enableUnifiedMargin": False}})
+    exchange.urls["api"] = {name: order.rest_url for name in exchange.urls["api"]}
+    known = Instruments([instrument for instrument in order.instruments if instrument.venue in CATEGORY])
+    return BybitClient(BybitDoor(exchange, _http(exchange), limiter, timeout_s), known, now_ns=clock.now_ns), exchange
+
+
+def _mexc(order: AccountOrder, limiter: Limiter, timeout_s: float, clock: VenueClock) -> tuple[VenueClient, Any]:
+    import ccxt.async_support as ccxt
+
+    exchange: Any = ccxt.mexc({"apiKey": order.key, "secret": order.secret, "options": {"defaultType": "swap"}})
+    exchange.urls["api"] |= {"contract": {"public": f"{order.rest_url}/api/v1/contract", "private": f"{order.rest_url}/api/v1/private"}}
+    known = Contracts(instrument for instrument in order.instruments if instrument.venue.startswith("mexc"))
+    return MexcClient(MexcDoor(exchange, _http(exchange), limiter, timeout_s), known, clock.now_ns), exchange
+
+
+def _http(exchange: Any) -> Http:
+    return through_ccxt(exchange)
+
+
+def _session(policy: HostPolicy, authorities: str) -> "aiohttp.ClientSession":
+    import ssl
+
+    import aiohttp
+    from aiohttp.abc import AbstractResolver
+
+    class Remembering(AbstractResolver):
+        """Asks for addresses, and where nobody answers goes on with those of the last time."""
+
+        def __init__(self) -> None:
+            self._asks = aiohttp.ThreadedResolver()
+            self._known: dict[tuple[Any, ...], Any] = {}
+
+        async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
+            try:
+                self._known[host, port, family] = await asyncio.wait_for(self._asks.resolve(host, port, family), 2.0)
+            except (OSError, TimeoutError):
+                if (host, port, family) not in self._known:
+                    raise
+            return self._known[host, port, family]
+
+        async def close(self) -> None:
+            await self._asks.close()
+
+    trusted = ssl.create_default_context(cafile=authorities)
+    return aiohttp.ClientSession(
+        connector=guarded_connector(policy, ssl=trusted, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=NAMES_S, resolver=Remembering())
+    )
+
+
+async def look_at_all(accounts: list[GuardedAccount]) -> str:
+    """Look at every account; returns what went wrong, empty where all could be read."""
+    found = await asyncio.gather(*(asyncio.wait_for(account.look(), LOOK_S) for account in accounts), return_exceptions=True)
+    wrong = []
+    for account, answer in zip(accounts, found, strict=True):
+        if isinstance(answer, VenueUnavailable | Unreadable):
+            wrong.append(str(answer))
+        elif isinstance(answer, TimeoutError):
+            wrong.append(f"{account.client.family} could not be asked within {LOOK_S:g} s")
+        elif isinstance(answer, BaseException):
+            raise answer
+    return "; ".join(wrong)
