@@ -52,6 +52,7 @@ def run(
     Without options it trades on paper at the built-in venue, which needs no network and no key; its market is generated and runs at 60 times the speed of life.
     """
     plan = _plan(name or ("live" if live else "paper"), state, coins, phases, equity, seconds, config, settings, json)
+    _refuse_second(plan.where)
     if fresh:
         _put_aside(plan.where, live=live)
     _same_kind(plan.where, "live" if live else "paper", "simulator" if venue else "live" if live else feed.value)
@@ -109,17 +110,29 @@ def _plan(
     )
 
 
+def _refuse_second(where: "Places") -> None:
+    """Refuse to run where a session of that name runs already."""
+    from titan_core.app.control.failures import SessionRunning
+    from titan_core.app.control.sessions import read_session
+
+    known = read_session(where)
+    if known is not None and known.is_alive:
+        name = where.folder.name
+        raise SessionRunning(
+            f"session {name!r} runs already (process {known.pid}, {known.mode}); `titan status --name {name}` shows it, `titan stop --name {name}` ends it, "
+            "and another --name runs beside it",
+            known.pid,
+        )
+
+
 def _put_aside(where: "Places", *, live: bool) -> None:
     """Rename the folder of an ended session, so that nothing is ever lost."""
-    from titan_core.app.control.sessions import find_sessions
     from titan_core.cli.output import print_note
 
     if live:
         raise UsageError("--fresh would forget what a live account has done; move its folder by hand if you mean it")
     if not where.folder.exists():
         return
-    if any(found.places == where and found.alive for found in find_sessions(where.folder.parent)):
-        raise UsageError(f"a session runs in {where.folder}; `titan stop` it first")
     count = 1
     while (aside := where.folder.with_name(f"{where.folder.name}.{count}")).exists():
         count += 1

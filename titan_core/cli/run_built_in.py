@@ -11,7 +11,7 @@ from titan_core.model.units import H, Money, to_usdt
 from titan_core.simulator.box import Box
 from titan_core.simulator.paced_loop import PacedLoop, run_paced
 from titan_core.simulator.paper import paper_setup
-from titan_core.simulator.store import BoxStore, look
+from titan_core.simulator.store import BoxStore, StoreError, look
 from titan_core.tape.generate import NEW_YEAR_2024
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ def run_built_in(plan: Plan, seed: int, speed: float) -> None:
 def open_box(where: "Places", seed: int, deposit: Money) -> Box:
     """Open the venue of this session where it was left, or make a new one."""
     path = where.folder / "venue"
-    head = look(path)
+    try:
+        head = look(path)
+    except StoreError as error:
+        raise StoreError(f"{error}; `titan run --fresh` puts this session aside and begins anew") from None
     if head is None:
         return Box(seed, start_ns=OPENING_NS, balance_usdt=str(to_usdt(deposit)), store=BoxStore(path))
     balance = to_usdt(Money(head.deposit))

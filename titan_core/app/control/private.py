@@ -17,7 +17,10 @@ LARGEST_FILE = 1 << 16
 
 def make_folder(folder: Path) -> None:
     """Make a folder of mode 0700, or take that mode to one of our own. Raises ControlError for a link and for a folder of somebody else's."""
-    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ControlError(f"the folder {folder} cannot be made: {error.strerror}; name one that can be written with --state, or in TITAN_STATE") from None
     found = _checked_folder(folder)
     if stat.S_IMODE(found.st_mode) != FOLDER_MODE:
         folder.chmod(FOLDER_MODE)
