@@ -38,6 +38,24 @@ def test_timers_run_in_order_of_time_at_their_time() -> None:
     assert all(abs(at - delay * S) <= 2 for delay, at in seen)
 
 
+def test_no_timer_is_early_by_a_fraction_of_a_nanosecond() -> None:
+    async def main() -> None:
+        loop, early = asyncio.get_running_loop(), list[float]()
+
+        def look(due: float) -> None:
+            if loop.time() < due:
+                early.append(due)
+
+        due = 0.0
+        for _ in range(1_000):
+            due += 0.001
+            loop.call_at(due, look, due)
+        await asyncio.sleep(1.1)
+        assert early == []
+
+    run_virtual(main(), VirtualClock(1_700_000_000 * S))
+
+
 def test_a_time_limit_strikes_in_virtual_time() -> None:
     async def main() -> None:
         await asyncio.wait_for(asyncio.Event().wait(), 5)

@@ -15,6 +15,7 @@ from titan_core.simulator.depth import Depth
 from titan_core.simulator.listings import Listing, Role
 from titan_core.simulator.orders import Execution, FillKind, Order, Status
 from titan_core.simulator.positions import Cause, Position, Wallet
+from titan_core.simulator.unsaved import Unsaved
 
 QUOTE = "USDT"
 COLLATERAL_BPS = 9_500
@@ -75,16 +76,24 @@ class Ids:
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
-        self._number = 0
+        self.drawn = self.numbered = 0
+        """How many UUIDs and numbers have been given."""
+
+    def restore(self, drawn: int, numbered: int) -> None:
+        """Go on where so many had been given."""
+        for _ in range(drawn - self.drawn):
+            self._random.getrandbits(128)
+        self.drawn, self.numbered = drawn, numbered
 
     def uuid(self) -> str:
         """Return a fresh id in the form of a UUID."""
+        self.drawn += 1
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
     def number(self) -> int:
         """Return the next serial number, from 1."""
-        self._number += 1
-        return self._number
+        self.numbered += 1
+        return self.numbered
 
 
 class Account:
@@ -98,13 +107,17 @@ class Account:
         self.executions: list[Execution] = []
         self.open_orders: dict[str, Order] = {}
         self.listeners: list[Callable[[AccountEvent], None]] = []
+        self.unsaved: Unsaved | None = None
+        """Takes note of what changes, where somebody writes it down."""
         self.seq = 0
-        self._trace = hashlib.blake2b(digest_size=16)
+        self.digest = bytes(16)
+        """Of all events so far: each event's is made from the one before it."""
         self.wallet.apply(now_ns(), QUOTE, Cause.DEPOSIT, deposit)
 
     # -- events -------------------------------------------------------------------------------------------------
     def emit(self, kind: EventKind, *, order: Order | None = None, execution: Execution | None = None, position: Position | None = None) -> None:
         """Number an event, add it to the trace and tell the listeners."""
+        self.note(order if execution is None else execution.order, position.instrument if position is not None else None)
         self.seq += 1
         now = self.now_ns()
         if order is not None:
@@ -116,19 +129,25 @@ class Account:
             what = f"{position.instrument}|{position.lots}|{position.entry_value}|{position.stop_loss}|{position.take_profit}"
         else:
             what = "|".join(f"{coin}={amount}" for coin, amount in self.wallet.balances.items())
-        self._trace.update(f"{self.seq}|{now}|{kind}|{what}\n".encode())
+        self.digest = hashlib.blake2b(f"{self.seq}|{now}|{kind}|{what}\n".encode(), digest_size=16, key=self.digest).digest()
         event = AccountEvent(self.seq, now, kind, order, execution, position)
         for listener in self.listeners:
             listener(event)
 
     def trace(self) -> str:
         """Return the digest of all events so far: equal for two runs exactly when the same things happened at the same times."""
-        return self._trace.hexdigest()
+        return self.digest.hex()
+
+    def note(self, order: Order | None = None, instrument: InstrumentId | None = None) -> None:
+        """Take note that an order, or what is held of an instrument, is about to change; of the rest of the account in any case."""
+        if self.unsaved is not None:
+            self.unsaved.note(order, instrument)
 
     def position(self, instrument: InstrumentId) -> Position:
         """Return the position in an instrument, a flat one where there is none."""
         found = self.positions.get(instrument)
         if found is None:
+            self.note(instrument=instrument)
             limit = self.listings[instrument].instrument.max_leverage
             found = self.positions[instrument] = Position(instrument, len(self.positions) + 1, min(10, limit), created_ns=self.now_ns())
         return found

@@ -71,11 +71,9 @@ class Bars:
         self._signed: NDArray[np.int32] = np.zeros(0, np.int32)
         self._day: tuple[int, DayFigures] | None = None
 
-    def extend(self, ts: NDArray[np.int64], price: NDArray[np.int32], signed: NDArray[np.int32]) -> None:
-        """Add the trades of a later span."""
-        if not len(ts):
-            return
-        base, rows = summed(ts, price, signed)
+    def extend(self, ts: NDArray[np.int64], price: NDArray[np.int32], signed: NDArray[np.int32], minutes: tuple[int, NDArray[np.int64]]) -> None:
+        """Add the trades of a later span, which has some; `minutes` is what `summed` makes of them."""
+        base, rows = minutes
         if len(self._rows):
             gap = base - self._base - len(self._rows)
             if gap < 0:  # the new span begins inside the last minute of the old one

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
+import msgspec
+
 from titan_core.errors import UsageError, VenueUnavailable
 from titan_core.model.enums import Side
 from titan_core.model.ids import VenueId
@@ -18,12 +20,17 @@ from titan_core.simulator.clock import Clock, VirtualClock
 from titan_core.simulator.depth import Depth
 from titan_core.simulator.exchange import Exchange
 from titan_core.simulator.faults import EVENT_KINDS, REQUEST_KINDS, ActiveRule, FaultKind, FaultScript, Rule
+from titan_core.simulator.keeper import Keeper, go_on, new_head
 from titan_core.simulator.listings import BINANCE, BYBIT_LINEAR, BYBIT_SPOT, MEXC, VENUE_INSTRUMENTS, Listing, Role, universe
-from titan_core.simulator.market import Market
+from titan_core.simulator.market import Market, Resumed
 from titan_core.simulator.mexc_rest import MexcRest
 from titan_core.simulator.mexc_streams import IDLE_NS, MexcHub, MexcSession
+from titan_core.simulator.outbox import Outbox
+from titan_core.simulator.records import Head
+from titan_core.simulator.saving import Saved
 from titan_core.simulator.session import Session
 from titan_core.simulator.sockets import BoxSocket, OnClosed, OnFrame
+from titan_core.simulator.store import BoxStore
 from titan_core.simulator.strikes import answered_instead, maintenance_answer, struck
 from titan_core.simulator.timers import Timers
 from titan_core.simulator.upkeep import deleverage, delist, funding_due, liquidate, trade_by_hand, watch_margin
@@ -33,6 +40,8 @@ from titan_core.tape.generate import NEW_YEAR_2024
 
 VENUES = ("bybit", "mexc", "binance")
 IDLE_LOOK_NS = 1 * S
+AHEAD_NS = 4 * H
+"""How long before a day of the market ends the next one is made, where somebody looks ahead."""
 DEFAULT_START_NS = NEW_YEAR_2024 + 4 * H
 """A generated market is shown from its fifth hour on, so that there are bars before it."""
 
@@ -42,6 +51,9 @@ class Box:
 
     With a `VirtualClock` (the default) the box moves the clock itself and the same seed and the same calls give the same trace. With another clock
     it follows: `advance` to the clock's time now and then. `server_ns` is what the venues take for the time when they check signatures.
+
+    With a `store` the box outlives its process: where the file exists the box goes on as the file has it, at the market's time (`start_ns` and
+    `balance_usdt` then count for nothing). Raises StoreError where the file cannot be used, UsageError where it holds another market.
     """
 
     def __init__(
@@ -57,28 +69,56 @@ class Box:
         faults: Iterable[Rule] = (),
         credentials: Sequence[Credential] = (Credential(),),
         server_ns: Callable[[], int] | None = None,
+        store: BoxStore | None = None,
     ) -> None:
-        if start_ns is None:
+        found = store.open() if store is not None else None
+        if found is not None:
+            start_ns = found[0].start_ns
+        elif start_ns is None:
             start_ns = DEFAULT_START_NS if supply is None else supply.first_ns
-        supply = supply or generated(seed, start_ns=start_ns, ticks_per_day=ticks_per_day)
+        density, supply = 0 if supply else ticks_per_day, supply or generated(seed, start_ns=start_ns, ticks_per_day=ticks_per_day)
+        head = new_head(supply, seed=seed, ticks_per_day=density, start_ns=start_ns, deposit=to_money(balance_usdt), extra_coins=extra_coins)
+        resumed: Resumed | None = None
+        if store is not None and found is not None:
+            head, supply, resumed = go_on(store, *found, head, supply)
         self.seed, self.start_ns = seed, start_ns
         self.clock: Clock = clock or VirtualClock(start_ns)
         self._moving = self.clock if isinstance(self.clock, VirtualClock) else None
         self._server = server_ns or self.now_ns
-        self.timers = Timers()
-        self.market = Market(supply, start_ns, self)
-        self.depth = Depth(self.market, seed)
+        self.timers, self.outbox = Timers(), Outbox()
+        self.market = Market(supply, start_ns, self, resumed)
+        self.depth = Depth(self.market, seed, head.first)
         self.listings = universe(supply.spot, supply.perp, extra_coins)
         self.faults = FaultScript(seed, start_ns)
         self._sockets: dict[BoxSocket, None] = {}
         self._numbers = count(1)
-        deposit = to_money(balance_usdt)
-        self.exchanges = {"bybit": self._exchange("bybit", (BYBIT_LINEAR, BYBIT_SPOT), deposit), "mexc": self._exchange("mexc-contract", (MEXC,), deposit)}
+        self.exchanges = {
+            "bybit": self._exchange("bybit", (BYBIT_LINEAR, BYBIT_SPOT), head.deposit),
+            "mexc": self._exchange("mexc-contract", (MEXC,), head.deposit),
+        }
         self.venues = {name: self._venue(name, credentials) for name in VENUES}
         self._connect()
+        self.hour_ns = start_ns // H * H
+        """The hour whose funding was the last to be settled."""
+        self._looks_ahead = False
+        self._keeper: Keeper | None = None
+        if store is not None:
+            self._keep(store, head, found[1] if found is not None else None)
         for rule in faults:
-            self.add_fault(rule)
-        self.timers.call_at(start_ns // H * H + H, self._on_the_hour)
+            self._add_fault(rule, found is not None)
+        self.timers.call_at(self.hour_ns + H, self._on_the_hour)
+        if found is not None and self._moving is not None:
+            self.advance(found[1].clock.shown_ns)
+
+    def _keep(self, store: BoxStore, head: Head, saved: Saved | None) -> None:
+        keeper = Keeper(store, msgspec.structs.replace(head, first=self.depth.first), self.market, self.exchanges, self.outbox, self.timers, self)
+        if saved is not None:
+            self.hour_ns = saved.clock.hour_ns
+            if self._moving is not None:
+                self._moving.set(saved.clock.now_ns)
+            keeper.restore(saved)
+        keeper.begin(following=self._moving is None)
+        self._keeper = keeper
 
     # -- building -----------------------------------------------------------------------------------------------
     def _exchange(self, name: str, venues: tuple[VenueId, ...], deposit: int) -> Exchange:
@@ -120,7 +160,7 @@ class Box:
 
         A virtual clock stands at `to_ns` afterwards, or at the event that interrupted.
         """
-        market, timers, clock = self.market, self.timers, self._moving
+        market, timers, clock, outbox = self.market, self.timers, self._moving, self.outbox
         while True:
             at, timer = market.next_ns(), timers.next_ns()
             is_timer = timer is not None and timer <= at
@@ -134,10 +174,31 @@ class Box:
                 timers.run_next()
             else:
                 market.step()
+            if outbox.holding:
+                outbox.settle()
             if interrupted is not None and interrupted():
                 return
         if clock is not None:
             clock.set(to_ns)
+
+    def look_ahead(self) -> None:
+        """Make each day of the market beforehand, in a thread, so that nobody waits for it at midnight."""
+        if not self._looks_ahead:
+            self._looks_ahead = True
+            self._prepare()
+
+    def _prepare(self) -> None:
+        at = self.market.ends_ns - AHEAD_NS
+        if self.now_ns() >= at:
+            self.market.prepare()
+            at = self.market.ends_ns + 1
+        self.timers.call_at(at, self._prepare)
+
+    def close(self) -> None:
+        """Write down where the market stands and let go of the file. Raises StoreError. Does nothing where there is no file, or the second time."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
 
     # -- the market's listener ----------------------------------------------------------------------------------
     def on_quote(self, role: Role) -> None:
@@ -166,7 +227,7 @@ class Box:
         self._bybit_public["linear"].on_liquidation(price, signed_lots)
 
     def _on_the_hour(self) -> None:
-        hour = self.now_ns() // H * H
+        hour = self.hour_ns = self.hour_ns + H
         rate = self.market.funding_rate(hour)
         for exchange in self.exchanges.values():
             funding_due(exchange, hour, rate)
@@ -174,7 +235,12 @@ class Box:
 
     # -- what clients do ----------------------------------------------------------------------------------------
     def handle_http(self, venue: str, request: Request) -> Outcome:
-        """Answer a request to a venue, unless a fault says otherwise. Raises UsageError for an unknown venue."""
+        """Answer a request to a venue, unless a fault says otherwise. Raises UsageError for an unknown venue, StoreError where the change cannot be kept."""
+        outcome = self._handle(venue, request)
+        self.outbox.settle()
+        return outcome
+
+    def _handle(self, venue: str, request: Request) -> Outcome:
         handler = self._handlers.get(venue)
         if handler is None:
             raise UsageError(f"the box has no venue {venue!r}; it has {', '.join(VENUES)}")
@@ -193,7 +259,7 @@ class Box:
         now, bare = self.now_ns(), path.partition("?")[0]
         if self.faults.strike((FaultKind.REFUSE, FaultKind.BAN), venue, bare, now) is not None:
             raise VenueUnavailable(f"{venue} refuses the connection to {bare}")
-        socket = BoxSocket(venue, bare, self.faults, self.timers, self.now_ns, on_frame, on_closed)
+        socket = BoxSocket(venue, bare, self.faults, self.timers, self.now_ns, self.outbox, on_frame, on_closed)
         session = self._session(venue, path, socket)
         if session is None:
             raise VenueUnavailable(f"{venue} has no websocket at {bare}")
@@ -241,11 +307,19 @@ class Box:
     # -- faults -------------------------------------------------------------------------------------------------
     def add_fault(self, rule: Rule) -> ActiveRule:
         """Put a rule in force; one of the kinds that happen once is carried out at its time. Raises UsageError where its symbol is unknown."""
+        return self._add_fault(rule, False)
+
+    def _add_fault(self, rule: Rule, again: bool) -> ActiveRule:
+        """Put a rule in force. In a box that goes on (`again`) what happens once and lies in the past has happened."""
         if rule.symbol:
             self.listing(rule.venue if rule.venue != "*" else "bybit", rule.symbol)
         active = self.faults.add(rule)
         if rule.kind in EVENT_KINDS:
-            at = max(self.now_ns(), self.start_ns + int(rule.from_s * S))
+            at = self.start_ns + int(rule.from_s * S)
+            if again and at <= self.now_ns():
+                active.hits += 1
+                return active
+            at = max(at, self.now_ns())
             self.timers.call_at(at, lambda: self._happen(active) if active in self.faults.rules else None)
         return active
 

@@ -1,9 +1,11 @@
 """Where the market's days come from: a generator, or a recording continued by the generator when it ends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
+import msgspec
 import numpy as np
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 from numpy.typing import NDArray
 
 from titan_core.errors import TapeError
@@ -39,24 +41,69 @@ class Supply:
     perp: Instrument
     first_ns: int
     spans: Iterator[Streams]
+    name: str = "of its own"
+    """What market it is: two supplies of one name are the same market."""
+    state: Callable[[], bytes] | None = None
+    """Tells what the next span depends on (JSON), where the supply can begin with that span again."""
+    at: "Callable[[str], Supply] | None" = None
+    """Returns the same market from a state on that it has told."""
 
 
 def generated(seed: int, *, start_ns: int = NEW_YEAR_2024, ticks_per_day: int = 1_200_000, profile: MarketProfile | None = None) -> Supply:
     """Return an endless generated market that begins with the midnight before `start_ns`."""
-    profile = profile or bitcoin()
-    midnight = start_ns // D * D
-    return Supply(profile.spot.instrument, profile.perp.instrument, midnight, _days(seed, midnight, ticks_per_day, profile))
+    chosen, midnight = profile or bitcoin(), start_ns // D * D
+    name = f"generated from seed {seed} with {ticks_per_day} ticks a day from {midnight} on"
+
+    def begin(state: str | None) -> Supply:
+        days = Days(seed, midnight, ticks_per_day, chosen, state)
+        return Supply(chosen.spot.instrument, chosen.perp.instrument, midnight, days, name, days.state, begin)
+
+    return begin(None)
 
 
-def _days(seed: int, midnight_ns: int, ticks_per_day: int, profile: MarketProfile) -> Iterator[Streams]:
-    tables = Tables.of(profile, ticks_per_day)
-    state = MarketState(PathState(profile.path.start_usdt * PIPS_PER_USDT))
-    roles = {profile.spot.instrument.id: Role.SPOT, profile.perp.instrument.id: Role.PERP}
-    day = 0
-    while True:
-        rows = make_day(profile, tables, seed, day, state)
-        yield {(roles[name], kind): as_columns(SPECS[kind].raw, columns, midnight_ns + day * D) for (name, kind), columns in rows}
-        day += 1
+@define
+class DayState:
+    """What a generated day depends on, besides the seed."""
+
+    day: int
+    market: MarketState
+
+
+class Days(Iterator[Streams]):
+    """Generated days, one after another."""
+
+    def __init__(self, seed: int, midnight_ns: int, ticks_per_day: int, profile: MarketProfile, state: str | None = None) -> None:
+        self._seed, self._midnight, self._profile = seed, midnight_ns, profile
+        self._tables = Tables.of(profile, ticks_per_day)
+        self._roles = {profile.spot.instrument.id: Role.SPOT, profile.perp.instrument.id: Role.PERP}
+        begin = DayState(0, MarketState(PathState(profile.path.start_usdt * PIPS_PER_USDT)))
+        self._now = begin if state is None else msgspec.json.decode(state, type=DayState, dec_hook=_read_array)
+
+    def __next__(self) -> Streams:
+        """Make the next day."""
+        now, begin = self._now, self._midnight + self._now.day * D
+        rows = make_day(self._profile, self._tables, self._seed, now.day, now.market)
+        made = {(self._roles[name], kind): as_columns(SPECS[kind].raw, columns, begin) for (name, kind), columns in rows}
+        now.day += 1
+        return made
+
+    def state(self) -> bytes:
+        """Return what the next day depends on, as JSON."""
+        return msgspec.json.encode(self._now, enc_hook=_write_array)
+
+
+def _write_array(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        raise NotImplementedError(f"{type(value).__name__} has no place in the state of a generated market")
+    used = int(np.flatnonzero(value)[-1]) + 1 if value.any() else 0
+    return [len(value), value[:used].tolist()]
+
+
+def _read_array(_: type, value: Any) -> Any:
+    length, used = value
+    array = np.zeros(length, np.int64)
+    array[: len(used)] = used
+    return array
 
 
 def recorded(tape: Tape, seed: int = 1, later_ns: int = 0) -> Supply:
@@ -76,7 +123,9 @@ def recorded(tape: Tape, seed: int = 1, later_ns: int = 0) -> Supply:
         _ensure_quotes(streams, role)
     spot, perp = spot or perp, perp or spot
     assert spot is not None and perp is not None
-    return Supply(spot, perp, tape.first_ns + later_ns, _then_generated(streams, spot, perp, tape.last_ns + later_ns, seed))
+    rows = sum(len(each["ts"]) for each in streams.values())
+    name = f"recorded from {tape.first_ns} to {tape.last_ns} in {rows} rows, {later_ns} ns later, then generated from seed {seed}"
+    return Supply(spot, perp, tape.first_ns + later_ns, _then_generated(streams, spot, perp, tape.last_ns + later_ns, seed), name)
 
 
 def _ensure_quotes(streams: dict[tuple[Role, StreamKind], Columns], role: Role) -> None:
@@ -113,7 +162,7 @@ def _generated_after(profile: MarketProfile, last_ns: int, seed: int) -> Iterato
     """Yield generated days; the first one from `last_ns` on only."""
     if profile.spot.instrument.id == profile.perp.instrument.id:
         profile = evolve(profile, spot=bitcoin().spot)
-    for day in _days(seed, last_ns // D * D, 1_200_000, profile):
+    for day in Days(seed, last_ns // D * D, 1_200_000, profile):
         yield {key: {name: column[np.asarray(columns["ts"], np.int64) > last_ns] for name, column in columns.items()} for key, columns in day.items()}
 
 

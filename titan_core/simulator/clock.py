@@ -15,6 +15,13 @@ class Clock(Protocol):
         ...
 
 
+def check_speed(speed: float) -> float:
+    """Return a speed. Raises UsageError where it is out of range."""
+    if not 0 < speed <= 10_000:
+        raise UsageError(f"speed {speed:g} is out of range; allowed are more than 0 and at most 10,000 (1 is the speed of life)")
+    return speed
+
+
 class VirtualClock:
     """A clock that stands still until somebody moves it. It never goes back."""
 
@@ -35,9 +42,7 @@ class RealClock:
     """A clock that begins at `start_ns` and runs `speed` times as fast as the computer's."""
 
     def __init__(self, start_ns: int, speed: float = 1.0, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        if not 0 < speed <= 10_000:
-            raise UsageError(f"speed {speed:g} is out of range; allowed are more than 0 and at most 10,000 (1 is the speed of life)")
-        self._start, self._speed, self._monotonic = start_ns, speed, monotonic_ns
+        self._start, self._speed, self._monotonic = start_ns, check_speed(speed), monotonic_ns
         self._origin = monotonic_ns()
 
     def now_ns(self) -> int:

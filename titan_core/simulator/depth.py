@@ -1,6 +1,6 @@
 """A listing's book as of now: the market's best prices on the listing's grid, and the depth behind them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from titan_core.model.enums import Side
@@ -18,9 +18,10 @@ LEVELS_PER_BP = 50
 class Depth:
     """All books of the box."""
 
-    def __init__(self, market: Market, seed: int) -> None:
+    def __init__(self, market: Market, seed: int, first: Mapping[Role, int] | None = None) -> None:
         self._market, self._seed = market, seed
-        self._first = {role: book.bid for role, book in market.books.items()}
+        self.first = dict(first or {role: book.bid for role, book in market.books.items()})
+        """The bids with which the box began: they say how close levels lie."""
         self._ladders: dict[InstrumentId, Ladder] = {}
 
     def best(self, listing: Listing) -> tuple[int, int, int, int]:
@@ -73,6 +74,6 @@ class Depth:
     def _ladder(self, listing: Listing) -> Ladder:
         found = self._ladders.get(listing.instrument.id)
         if found is None:
-            stride = listing.bid(self._first[listing.role]) // (10_000 * LEVELS_PER_BP)
+            stride = listing.bid(self.first[listing.role]) // (10_000 * LEVELS_PER_BP)
             found = self._ladders[listing.instrument.id] = Ladder(listing.lots(TYPICAL_COIN_LOTS[listing.role]), self._seed, stride)
         return found

@@ -30,6 +30,8 @@ from titan_core.simulator.protection import Protection
 
 FILL_KIND = {Origin.LIQUIDATION: FillKind.LIQUIDATION, Origin.ADL: FillKind.ADL, Origin.SETTLEMENT: FillKind.SETTLEMENT}
 _NO_BOOK = (0, 0, 0, 0)
+Best = tuple[int, int, int, int]
+"""Bid, ask, bid lots and ask lots of a book."""
 
 
 class Scope(Enum):
@@ -51,9 +53,11 @@ class Exchange:
         self.by_link: dict[tuple[bool, str], Order] = {}
         self.closed: list[Order] = []
         self.protection = Protection(self)
+        self.rested = 0
+        """How often an order has come to rest."""
         self._resting: dict[Role, dict[str, Order]] = {role: {} for role in Role}
         self._waiting: dict[Role, dict[str, Order]] = {role: {} for role in Role}
-        self._taken: dict[tuple[InstrumentId, Side], tuple[tuple[int, int, int, int], dict[int, int]]] = {}
+        self._taken: dict[tuple[InstrumentId, Side], tuple[Best, dict[int, int]]] = {}
 
     @property
     def venue(self) -> VenueId:
@@ -98,6 +102,7 @@ class Exchange:
             stop_loss=request.stop_loss,
             take_profit=request.take_profit,
         )
+        account.note(order)
         self.orders[order.id] = order
         if request.link_id:
             self.by_link[listing.role is Role.SPOT, request.link_id] = order
@@ -143,6 +148,7 @@ class Exchange:
             if refusal is not None:
                 return refusal
             order.trigger = wanted
+        self.account.note(order)
         order.price, order.lots = price or order.price, lots or order.lots
         order.updated_ns = self.account.now_ns()
         if order.status is Status.UNTRIGGERED:
@@ -216,6 +222,7 @@ class Exchange:
                 self._triggered(order, listing)
 
     def _triggered(self, order: Order, listing: Listing) -> None:
+        self.account.note(order)
         self._waiting[listing.role].pop(order.id, None)
         order.status, order.updated_ns = Status.NEW, self.account.now_ns()
         if order.request.origin in PROTECTIVE:
@@ -259,6 +266,8 @@ class Exchange:
         if order.request.kind is Kind.MARKET or tif in (Tif.IOC, Tif.FOK):
             self.end(order, Status.CANCELLED, Reason.NO_LIQUIDITY)
             return
+        self.rested += 1
+        order.rank = self.rested
         self._resting[self.listings[order.instrument].role][order.id] = order
         if not fills:
             self.report(order)
@@ -340,6 +349,29 @@ class Exchange:
         self.account.open_orders.pop(order.id, None)
         self.closed.append(order)
         self.report(order)
+
+    # -- what a file keeps --------------------------------------------------------------------------------------
+    def taken(self) -> dict[tuple[InstrumentId, Side], tuple[Best, dict[int, int]]]:
+        """Return what market orders have taken from books: of each side the book's best prices and sizes then, and the lots taken at each price."""
+        return self._taken
+
+    def restore(self, orders: Iterable[Order], closed: Iterable[str], rested: int) -> None:
+        """Take orders over, oldest first, in an exchange that has none; `closed` are those that have ended, in that order."""
+        for order in orders:
+            spot = self._is_spot(order.instrument)
+            self.orders[order.id] = order
+            if order.link_id:
+                self.by_link[spot, order.link_id] = order
+            if order.is_open:
+                self.account.open_orders[order.id] = order
+        self.closed = [self.orders[each] for each in closed]
+        self.rested = rested
+        held = list(self.account.open_orders.values())
+        for order in sorted(held, key=lambda each: each.rank):
+            role, waits = self.listings[order.instrument].role, order.status is Status.UNTRIGGERED
+            (self._waiting if waits else self._resting)[role][order.id] = order
+            if waits and order.request.origin in PROTECTIVE:
+                self.protection.restore(order)
 
     def _is_spot(self, instrument: InstrumentId) -> bool:
         listing = self.listings.get(instrument)

@@ -1,24 +1,25 @@
 """The market that all venues of the box share: two books (spot and perpetual) that are replayed in time order and never end."""
 
+from collections import deque
 from typing import Protocol
 
 import numpy as np
-from attrs import define, field
-from numpy.typing import NDArray
+from attrs import define, field, frozen
 
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import BPS, MIN, RATE_SCALE, H
 from titan_core.simulator.bars import Bars
-from titan_core.simulator.chunks import Streams, Supply
+from titan_core.simulator.chunks import Supply
 from titan_core.simulator.listings import Role
+from titan_core.simulator.spans import Spans
 from titan_core.tape.columns import view
 
 ONE_BP = RATE_SCALE // BPS
 FUNDING_NS = 8 * H
 FIRST_VERSION = 50_000_000_000
 FIRST_TRADE = 3_700_000_000
-
-EVENTS = (StreamKind.QUOTE, StreamKind.DEPTH, StreamKind.TRADE, StreamKind.MARK, StreamKind.OPEN_INTEREST, StreamKind.LIQUIDATION)
+KEPT_SPANS = 3
+"""How many days before its last one a market knows when it is resumed: bars and open interest from before are not made again."""
 
 
 class Listener(Protocol):
@@ -65,10 +66,30 @@ class Book:
         return (self.bid + self.ask) // 2
 
 
+@frozen
+class Bookmark:
+    """Where a supply may begin later on: the generator's state (JSON) before a span, and the numbers that had been given until then."""
+
+    state: str
+    trades: dict[Role, int]
+    versions: dict[Role, int]
+
+
+@frozen
+class Resumed:
+    """Where a market goes on: before its event at `next_ns`, of whose time `done` events have happened; and where its supply begins."""
+
+    next_ns: int
+    done: int
+    last: dict[Role, tuple[int, int]]
+    """Price and tick of each book's last trade: there may have been none since the supply's beginning."""
+    bookmark: Bookmark | None = None
+
+
 class Market:
     """The market's time line. `listener` is called for each event from `start_ns` on."""
 
-    def __init__(self, supply: Supply, start_ns: int, listener: Listener | None = None) -> None:
+    def __init__(self, supply: Supply, start_ns: int, listener: Listener | None = None, resumed: Resumed | None = None) -> None:
         self.spot, self.perp = supply.spot, supply.perp
         self.listener = listener
         self.books = {Role.SPOT: Book(), Role.PERP: Book()}
@@ -76,15 +97,22 @@ class Market:
         self.interest_history: list[tuple[int, int]] = []
         self.funding_rates: dict[int, int] = {}
         """Rate (1e-8) settled at each 8-hour boundary."""
-        self._spans = supply.spans
+        self.bookmarks: deque[Bookmark] = deque(maxlen=KEPT_SPANS + 1)
+        self._spans = Spans(supply)
         self._has_mark = False
-        self._streams: Streams = {}
         self._cursor, self._end = 0, 0
+        if resumed is not None and resumed.bookmark is not None:
+            for role, book in self.books.items():
+                book.trades, book.version = resumed.bookmark.trades[role], resumed.bookmark.versions[role]
+        begin = start_ns if resumed is None else resumed.next_ns
         self._load()
-        while self._end == 0 or int(self._ts_array[-1]) < start_ns:
+        while self._end == 0 or int(self._ts_array[-1]) < begin:
             self._skip_to(self._end)
             self._load()
-        self._skip_to(int(np.searchsorted(self._ts_array, start_ns)))
+        self._skip_to(int(np.searchsorted(self._ts_array, begin)) + (0 if resumed is None else resumed.done))
+        if resumed is not None:
+            for role, (last, tick) in resumed.last.items():
+                self.books[role].last, self.books[role].last_tick = last, tick
 
     # -- time ---------------------------------------------------------------------------------------------------
     def next_ns(self) -> int:
@@ -102,26 +130,37 @@ class Market:
         self._apply(self._code[cursor], self._row[cursor], self._ts[cursor])
 
     def _load(self) -> None:
-        self._streams = next(self._spans)
-        keys = sorted((key for key in self._streams if key[1] in EVENTS), key=lambda key: (key[0] != Role.SPOT, EVENTS.index(key[1])))
-        self._keys = keys
-        columns = [self._streams[key] for key in keys]
-        self._values = [{name: view(column) for name, column in each.items() if column.ndim == 1} for each in columns]
-        ts: NDArray[np.int64] = np.concatenate([each["ts"] for each in columns]).astype(np.int64) if columns else np.zeros(0, np.int64)
-        order = np.argsort(ts, kind="stable")
-        self._ts_array = ts[order]
-        code = np.concatenate([np.full(len(each["ts"]), place, np.int8) for place, each in enumerate(columns)])[order]
-        row = np.concatenate([np.arange(len(each["ts"]), dtype=np.int32) for each in columns])[order]
-        self._codes = code
-        self._rows = row
-        self._ts, self._code, self._row = view(self._ts_array), view(code), view(row)
-        self._cursor, self._end = 0, len(ts)
+        span = next(self._spans)
+        self._streams, self._keys, self._values = span.streams, span.keys, span.values
+        self._ts_array, self._codes, self._rows = span.times, span.codes, span.rows
+        self._ts, self._code, self._row = view(span.times), view(span.codes), view(span.rows)
+        self._cursor, self._end = 0, len(span.times)
         self._first_trade = {role: self.books[role].trades + 1 for role in Role}
+        if span.state is not None:
+            trades, versions = ({role: getattr(book, name) for role, book in self.books.items()} for name in ("trades", "version"))
+            self.bookmarks.append(Bookmark(state=span.state.decode(), trades=trades, versions=versions))
         self._read_funding()
-        for role in Role:
-            trades = self._streams.get((role, StreamKind.TRADE))
-            if trades is not None:
-                self.books[role].bars.extend(trades["ts"], trades["price"], trades["signed_lots"])  # type: ignore[arg-type]
+        for role, minutes in span.minutes.items():
+            found = self._streams[role, StreamKind.TRADE]
+            self.books[role].bars.extend(found["ts"], found["price"], found["signed_lots"], minutes)  # type: ignore[arg-type]
+
+    def prepare(self) -> None:
+        """Make the next span beforehand, in a thread."""
+        self._spans.prepare()
+
+    @property
+    def ends_ns(self) -> int:
+        """When the loaded span's last event happens."""
+        return self._ts[self._end - 1] if self._end else 0
+
+    def place(self) -> tuple[int, int]:
+        """Return the time of the next event of the loaded span (its last one, where all have happened) and how many events of that time have happened."""
+        cursor, ts = self._cursor, self._ts
+        at = ts[min(cursor, self._end - 1)] if self._end else 0
+        done = 0
+        while done < cursor and ts[cursor - 1 - done] == at:
+            done += 1
+        return at, done
 
     def _read_funding(self) -> None:
         funding = self._streams.get((Role.PERP, StreamKind.FUNDING))
@@ -133,21 +172,36 @@ class Market:
     def _skip_to(self, position: int) -> None:
         """Take over the state as of a position without telling anybody."""
         listener, self.listener = self.listener, None
-        for place, key in enumerate(self._keys):
-            before = np.flatnonzero(self._codes[:position] == place)
-            after = np.flatnonzero(self._codes == place)
-            if key[1] is StreamKind.OPEN_INTEREST:
-                for at in before[:-1].tolist():
-                    self.interest_history.append((self._ts[at], self._values[place]["lots"][self._row[at]]))
-            if key[1] is StreamKind.TRADE:
-                self.books[key[0]].trades += max(0, len(before) - 1)
-            chosen = before[-1] if len(before) else after[0] if len(after) and key[1] is not StreamKind.TRADE else None
-            if chosen is not None:
-                self._apply(place, self._row[int(chosen)], self._ts[int(chosen)])
+        for place, (role, kind) in enumerate(self._keys):
+            ts = self._values[place]["ts"]
+            happened = int(np.count_nonzero(self._codes[:position] == place))
+            if happened:
+                self._pass(place, happened - 1)
+                self._apply(place, happened - 1, ts[happened - 1])
+            elif len(ts) and kind is not StreamKind.TRADE and not self._is_known(role, kind):
+                version = self.books[role].version
+                self._apply(place, 0, ts[0])
+                self.books[role].version = version
         self._cursor = position
         for book in self.books.values():
             book.last = book.last or book.mid
         self.listener = listener
+
+    def _pass(self, place: int, last: int) -> None:
+        """Count the rows of a stream before its row `last` as happened."""
+        (role, kind), values = self._keys[place], self._values[place]
+        book = self.books[role]
+        if kind is StreamKind.OPEN_INTEREST:
+            self.interest_history.extend((values["ts"][row], values["lots"][row]) for row in range(last))
+        elif kind is StreamKind.TRADE:
+            book.trades += last
+        elif kind in (StreamKind.QUOTE, StreamKind.DEPTH):
+            book.version += last
+
+    def _is_known(self, role: Role, kind: StreamKind) -> bool:
+        book = self.books[role]
+        known = {StreamKind.QUOTE: book.bid, StreamKind.DEPTH: book.depth, StreamKind.MARK: self._has_mark, StreamKind.OPEN_INTEREST: self.open_interest}
+        return bool(known.get(kind, False))
 
     # -- events -------------------------------------------------------------------------------------------------
     def _apply(self, place: int, row: int, ts: int) -> None:

@@ -164,6 +164,8 @@ class Order:
     version: int = 1
     stop_loss: int = 0
     take_profit: int = 0
+    rank: int = 0
+    """Resting orders are filled in the order in which they came to rest; 0 for one that never did."""
 
     @property
     def is_open(self) -> bool:

@@ -79,6 +79,10 @@ class Protection:
             else:
                 position.take_profit = 0
 
+    def restore(self, order: Order) -> None:
+        """Take over a protective order that waits."""
+        self._orders[order.instrument, order.request.origin] = order
+
     def _drop(self, position: Position) -> None:
         position.stop_loss = position.take_profit = 0
         for origin in (Origin.STOP_LOSS, Origin.TAKE_PROFIT):

@@ -5,6 +5,7 @@ from random import Random
 
 from titan_core.model.units import S
 from titan_core.simulator.faults import FRAME_KINDS, FaultKind, FaultScript, Rule
+from titan_core.simulator.outbox import Outbox
 from titan_core.simulator.session import Session
 from titan_core.simulator.timers import Timers
 
@@ -15,9 +16,11 @@ OnClosed = Callable[[str], None]
 class BoxSocket:
     """What the client holds. `on_frame` gets what the venue sends, `on_closed` once the reason when the venue closes."""
 
-    def __init__(self, venue: str, path: str, faults: FaultScript, timers: Timers, now_ns: Callable[[], int], on_frame: OnFrame, on_closed: OnClosed) -> None:
+    def __init__(
+        self, venue: str, path: str, faults: FaultScript, timers: Timers, now_ns: Callable[[], int], outbox: Outbox, on_frame: OnFrame, on_closed: OnClosed
+    ) -> None:
         self.venue, self.path = venue, path
-        self._faults, self._timers, self._now = faults, timers, now_ns
+        self._faults, self._timers, self._now, self._outbox = faults, timers, now_ns, outbox
         self._on_frame, self._on_closed = on_frame, on_closed
         self._session: Session | None = None
         self._held: list[bytes] = []
@@ -40,6 +43,7 @@ class BoxSocket:
         self.heard = True
         for answer in self._session.receive(frame):
             self.deliver(answer, "answer")
+        self._outbox.settle()
 
     @property
     def is_black(self) -> bool:
@@ -57,11 +61,17 @@ class BoxSocket:
             if rule is not None:
                 self._strike(rule, frame)
                 return
-        self._on_frame(frame)
+        self._hand(frame)
+
+    def _hand(self, frame: bytes) -> None:
+        if self._outbox.holding:
+            self._outbox.keep(lambda: self._on_frame(frame))
+        else:
+            self._on_frame(frame)
 
     def _strike(self, rule: Rule, frame: bytes) -> None:
         if rule.kind is FaultKind.DUPLICATE:
-            self._on_frame(frame)
+            self._hand(frame)
             self._timers.call_at(self._now() + int(rule.seconds * S), lambda: self._late(frame))
         elif rule.kind is FaultKind.SHUFFLE:
             if not self._held:
@@ -70,7 +80,7 @@ class BoxSocket:
 
     def _late(self, frame: bytes) -> None:
         if self.is_open and not self.is_black:
-            self._on_frame(frame)
+            self._hand(frame)
 
     def _release(self) -> None:
         held, self._held = self._held, []
@@ -82,7 +92,10 @@ class BoxSocket:
         """Close from the venue's side."""
         if self.is_open:
             self.close()
-            self._on_closed(reason)
+            if self._outbox.holding:
+                self._outbox.keep(lambda: self._on_closed(reason))
+            else:
+                self._on_closed(reason)
 
     def close(self) -> None:
         """Close from the client's side."""

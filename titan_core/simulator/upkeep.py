@@ -76,6 +76,7 @@ def deleverage(exchange: Exchange, instrument: InstrumentId, lots: int | None = 
 def delist(exchange: Exchange, instrument: InstrumentId) -> None:
     """Stop trading an instrument: cancel its orders and settle its position at the mark price."""
     listing = exchange.listings[instrument]
+    exchange.account.note(instrument=instrument)
     listing.trading = Trading.CLOSED
     exchange.cancel_all([instrument], reason=Reason.BY_DELISTING)
     position = exchange.account.positions.get(instrument)

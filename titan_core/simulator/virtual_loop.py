@@ -59,6 +59,14 @@ class WorldLoop(asyncio.SelectorEventLoop):
         self._nearest = min(self._nearest, when)
         return super().call_at(when, callback, *args, context=context)
 
+    def timer_ns(self) -> int:
+        """Return the clock's time of the next timer: always the same, however late it is asked for. There must be one."""
+        when: float = self._scheduled[0].when()  # type: ignore[attr-defined]  # the heap of CPython's loop, since 3.4
+        since = round(when * S)
+        if since / S < when:  # a timer that finds itself too early by a fraction of a nanosecond would be set again for ever
+            since += 1
+        return max(self.clock.now_ns(), self._origin_ns + since)
+
     def wait(self, real: selectors.BaseSelector, timeout_s: float | None) -> Selected:
         """Let time pass until something is ready or `timeout_s` is over (None: there is no timer), and return what the real selector has found."""
         raise NotImplementedError
@@ -110,15 +118,9 @@ class VirtualLoop(WorldLoop):
 
     def jump(self, timeout_s: float | None) -> None:
         """Let time pass until something is ready or `timeout_s` is over (None: there is no timer). Raises LoopStuck where nothing can happen."""
-        now = self.clock.now_ns()
-        woken = self.live(now + PATIENCE_NS if timeout_s is None else now + nanoseconds(timeout_s))
+        woken = self.live(self.clock.now_ns() + PATIENCE_NS if timeout_s is None else self.timer_ns())
         if timeout_s is None and not woken:
             raise LoopStuck("everybody waits, no timer is set and the world wakes nobody; something awaited a future that is never resolved")
-
-
-def nanoseconds(seconds: float) -> int:
-    """Return a span of the loop in ns, rounded up so that a timer is due when it is over; at least 1."""
-    return max(1, -int(-seconds * S // 1))
 
 
 class _AskingSelector(selectors.BaseSelector):
