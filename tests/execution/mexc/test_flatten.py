@@ -21,7 +21,7 @@ def no_flip(rig: Rig) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("share", "limit_s", "most_calls"), [(0.0, 8, 75), (0.3, 12, 110)])
+@pytest.mark.parametrize(("share", "limit_s", "most_calls"), [(0.0, 8, 75), (0.3, 12, 100), (0.6, 25, 250)])
 def test_fifty_positions_are_closed_in_time(share, limit_s, most_calls):
     """Ten requests a second; a share of all answers is an error."""
     kept = {}
@@ -34,7 +34,7 @@ def test_fifty_positions_are_closed_in_time(share, limit_s, most_calls):
         kept["took"] = await Flattening(rig.account.client, "panic1").leave()
         kept["calls"] = rig.account.client.door.sent - before
 
-    rig = run(scene, venue="mexc", coins=49)
+    rig = run(scene, venue="mexc", coins=49, seed=3)
     assert rig.held == {} and not rig.venue.account.open_orders and no_flip(rig)
     assert kept["took"].seconds < limit_s and kept["calls"] < most_calls, kept
 

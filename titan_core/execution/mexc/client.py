@@ -123,7 +123,7 @@ class MexcClient:
 
     async def _withdraw(self, paths: list[str], lane: Lane, answered: OnAnswer) -> None:
         for path in paths:
-            reply = await self.door.call(lane, "POST", path, {})
+            reply = await self._reader.call(lane, "POST", path, {})
             if reply.outcome is Outcome.NOT_FOUND:
                 reply = evolve(reply, outcome=Outcome.UNCHANGED)
             if reply.outcome not in SUCCESS:

@@ -10,12 +10,14 @@ from titan_core.execution.limiter import Lane
 from titan_core.execution.mexc import words
 from titan_core.execution.mexc.door import Door, Reply
 from titan_core.execution.mexc.words import Contracts, HeldPosition
-from titan_core.execution.outcomes import SUCCESS
+from titan_core.execution.outcomes import SUCCESS, Outcome
 from titan_core.model.ids import InstrumentId
 
 PAGE = 100
 """The most that the venue gives at once; unless asked it gives 20."""
 MAX_PAGES = 40
+TRIES = 4
+"""How often an emergency asks before it is told that there is no answer: what takes two requests would else begin with the first again."""
 
 
 def unavailable(path: str, reply: Reply) -> VenueUnavailable:
@@ -30,9 +32,17 @@ class Reader:
     door: Door
     known: Contracts
 
+    async def call(self, lane: Lane, method: str, path: str, parameters: Any) -> Reply:
+        """Ask, in an emergency more than once where nothing is said: what is asked this way may be asked twice."""
+        for _ in range(TRIES if lane is Lane.EMERGENCY else 1):
+            reply = await self.door.call(lane, method, path, parameters)
+            if reply.outcome is not Outcome.UNKNOWN:
+                break
+        return reply
+
     async def get(self, path: str, parameters: Mapping[str, Any], *, lane: Lane = Lane.READ) -> Any:
         """Return the data of an answer. Raises VenueUnavailable where there is none."""
-        reply = await self.door.call(lane, "GET", path, parameters)
+        reply = await self.call(lane, "GET", path, parameters)
         if reply.outcome not in SUCCESS:
             raise unavailable(path, reply)
         return reply.result
