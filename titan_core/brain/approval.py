@@ -103,12 +103,12 @@ class _Checker:
     checks: list[Check]
 
     def at_least(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
-        self.checks.append(Check(code.value, observed, limit))
+        self.checks.append(Check(code, observed, limit))
         if observed < limit:
             raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
 
     def at_most(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
-        self.checks.append(Check(code.value, observed, limit))
+        self.checks.append(Check(code, observed, limit))
         if observed > limit:
             raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections import deque
@@ -34,6 +35,7 @@ async def follow(setup: Setup, where: "Places", *, seconds: float | None, json: 
         _heed_signals(loop, session, running)
         if seconds is not None:
             loop.call_later(real(seconds), _stop, session, running, f"{seconds:g} s are over")
+        settled = loop.create_task(_settle_memory(session), name="settling memory")
         shown = loop.create_task(_show(session, told, real, json, levels_bps), name="the screen")
         try:
             await running
@@ -42,10 +44,18 @@ async def follow(setup: Setup, where: "Places", *, seconds: float | None, json: 
                 raise
         finally:
             shown.cancel()
-            await asyncio.gather(shown, return_exceptions=True)
+            settled.cancel()
+            await asyncio.gather(shown, settled, return_exceptions=True)
     picture = take_picture(session)
     _summary(picture, where, json)
     return picture
+
+
+async def _settle_memory(session: Session) -> None:
+    """Once everything stands, take it out of the garbage collector's sight: a full collection over it would stall the loop."""
+    await session.is_ready.wait()
+    gc.collect()
+    gc.freeze()
 
 
 def _heed_signals(loop: asyncio.AbstractEventLoop, session: Session, running: "asyncio.Task[Any]") -> None:

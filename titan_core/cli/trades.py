@@ -9,9 +9,11 @@ from titan_core.cli.session_options import ANSWER_S, AnswerOption, NameOption, S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.text import Text
 
+    from titan_core.app.control.places import Places
     from titan_core.app.live.status import TradeLine
 
 app = typer.Typer(help="List the newest trades.")
@@ -27,15 +29,15 @@ def trades(
     name: NameOption = None,
     timeout: AnswerOption = ANSWER_S,
 ) -> None:
-    """List the round trips that have ended, oldest first, with what they brought after fees and funding."""
+    """List the round trips that have ended, oldest first, with what they brought after fees and funding.
+
+    Of a session that does not run they are read from its journal; name it.
+    """
     import msgspec
 
-    from titan_core.app.control.client import ask
-    from titan_core.app.control.messages import Trades
     from titan_core.cli.output import console, print_json
 
-    session = chosen(state, name)
-    found = ask(session.folder, Trades(last), timeout_s=timeout).trades or ()
+    found = _of_journal(state, name, last) if name is not None and not _runs(state, name) else _of_session(state, name, last, timeout)
     if json:
         print_json(msgspec.to_builtins(found))
         return
@@ -44,6 +46,38 @@ def trades(
         screen.print(line, no_wrap=True, overflow="crop")
     if not found:
         screen.print("no trade has ended yet")
+
+
+def _of_session(state: "Path | None", name: str | None, last: int, timeout: float) -> "Sequence[TradeLine]":
+    from titan_core.app.control.client import ask
+    from titan_core.app.control.messages import Trades
+
+    return ask(chosen(state, name).folder, Trades(last), timeout_s=timeout).trades or ()
+
+
+def _runs(state: "Path | None", name: str) -> bool:
+    from titan_core.app.control.sessions import read_session
+
+    known = read_session(_places(state, name))
+    return known is not None and known.is_alive
+
+
+def _places(state: "Path | None", name: str) -> "Places":
+    import os
+    from pathlib import Path
+
+    from titan_core.app.control.places import places, state_root
+
+    return places(state_root(state, os.environ, Path.home()), name)
+
+
+def _of_journal(state: "Path | None", name: str, last: int) -> "Sequence[TradeLine]":
+    """Read the round trips of a session that has ended."""
+    from titan_core.app.live.picture import trade_line
+    from titan_core.app.live.tables import catch_up, read_ledger
+
+    known, ledger = read_ledger(catch_up(_places(state, name).folder))
+    return [trade_line(known[trip.instrument], trip) for trip in ledger.trips[-last:]]
 
 
 def draw(found: "Sequence[TradeLine]", width: int) -> "list[Text]":

@@ -123,6 +123,8 @@ class Started(Struct, kw_only=True, tag="started"):
     recording: str = ""
     """Name of the folder that the market was recorded into; empty where it was not."""
     order_venues: tuple[str, ...] = ()
+    terms: tuple[dict[str, Any], ...] = ()
+    """Grid, limits and fees of `instruments`, in their order, as a tape's manifest has them."""
 
 
 class Moment(Struct, kw_only=True, tag="moment"):

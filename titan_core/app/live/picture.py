@@ -160,8 +160,8 @@ def _fill(session: Session, fill: Fill) -> FillLine:
     )  # fmt: skip
 
 
-def _trade(session: Session, trip: RoundTrip) -> TradeLine:
-    instrument = session.known[trip.instrument]
+def trade_line(instrument: Instrument, trip: RoundTrip) -> TradeLine:
+    """Return a round trip as the exchange would write it."""
     return TradeLine(
         phase=trip.phase, instrument=trip.instrument, side="long" if trip.max_lots > 0 else "short", quantity=str(instrument.quantity(abs(trip.max_lots))),
         entry_ns=trip.entry_ns, exit_ns=trip.exit_ns, entry_price=_average(instrument, trip.average_entry), exit_price=_average(instrument, trip.average_exit),
@@ -183,7 +183,7 @@ class SteeredSession:
         """Return the newest round trips, oldest first."""
         if not self._session.is_ready.is_set() or last <= 0:
             return ()
-        return [_trade(self._session, trip) for trip in self._session.ledger.trips[-last:]]
+        return [trade_line(self._session.known[trip.instrument], trip) for trip in self._session.ledger.trips[-last:]]
 
     def stop(self, *, flatten: bool) -> None:
         """Begin to stop."""

@@ -39,6 +39,7 @@ from titan_core.model.enums import OrderType, StreamKind
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import OrderStatus
 from titan_core.model.units import Money, to_usdt
+from titan_core.tape.manifest import GridSource, InstrumentEntry, to_json
 
 NOTES = 60
 STOP_PATIENCE_S = 30.0
@@ -265,6 +266,7 @@ class Session:
             instruments=tuple(str(i.id) for i in setup.instruments), equity_start=equity_start, memory=settled.memory, bookings=tuple(settled.bookings),
             notes=tuple(settled.notes), seen=tuple(settled.seen[-2_000:]), last_execution_ns=settled.last_execution_ns,
             order_venues=tuple(sorted(setup.order_venues)),
+            terms=tuple(to_json(InstrumentEntry.of(i, GridSource.GIVEN)) for i in setup.instruments),
             recording=str(setup.recording.name) if recorder is not None and setup.recording is not None else "",
         )  # fmt: skip
         self.journal.append(started)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from attrs import define, field
+from msgspec import structs
 
 from titan_core.app.live.entries import Kept, Submit
 from titan_core.engine.memory import Holding, Memory
@@ -51,7 +52,17 @@ class Settled:
     def _trade(self, execution: Execution) -> None:
         order = self.orders.get(execution.client_order_id)
         held = self.memory.holdings.get(execution.instrument)
-        owner = held.owner if held is not None and (order is None or order.reduce_only) else str(order.phase) if order else str(BRAIN)
+        rest = (held.lots if held is not None else 0) + execution.signed_lots
+        if order is None and held is not None and held.lots * rest < 0:  # it has closed what its owner held, and the rest belongs to nobody
+            fee = execution.fee * abs(held.lots) // abs(execution.signed_lots)
+            self._part(structs.replace(execution, signed_lots=-held.lots, fee=Money(fee)), None)
+            self._part(structs.replace(execution, signed_lots=rest, fee=Money(execution.fee - fee)), None)
+        else:
+            self._part(execution, order)
+
+    def _part(self, execution: Execution, order: Submit | None) -> None:
+        held = self.memory.holdings.get(execution.instrument)
+        owner = held.owner if held is not None else str(order.phase) if order else str(BRAIN)
         strategy = order.strategy if order else StrategyId("venue")
         tag = order.label if order else str(execution.kind)
         stops = (order.stop, order.target) if order is not None and not order.reduce_only else (None, None)
