@@ -1,5 +1,6 @@
 """`titan status`: once, watched at a terminal, watched by a program, and where nothing answers."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,9 +15,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.app.control.fake import in_thread
+from tests.app.control.fake import FakeSession, in_thread
 from tests.app.control.processes import in_process
 from tests.cli.terminal import ROOT, Terminal
+from titan_core.app.control.server import Limits
 from titan_core.app.live.status import SessionStatus
 from titan_core.cli import status as command
 from titan_core.cli.main import main
@@ -125,11 +127,17 @@ def test_a_program_that_watches_gets_a_line_each_time(state: Path, monkeypatch: 
 
 def test_a_watch_ends_with_the_session(state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(command, "REFRESH_S", 0.05)
-    with in_thread(state / "paper") as session:
-        threading.Timer(0.5, session.stop_from_outside).start()
+
+    class Brief(FakeSession):
+        def status(self) -> SessionStatus:
+            if self.pictures == 4:
+                asyncio.get_running_loop().call_soon(self._end)
+            return super().status()
+
+    with in_thread(state / "paper", Brief(), limits=Limits(picture_ns=0)):
         assert main(["status", "--watch"]) == 0
     shown = capsys.readouterr()
-    assert shown.out.count("TRADING") > 2 and "has ended; the last that was seen of it" in words(shown.err)
+    assert shown.out.count("TRADING") >= 3 and "has ended; the last that was seen of it" in words(shown.err)
 
 
 def test_a_watch_of_one_that_is_killed_exits_with_3(state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,12 +31,6 @@ class FakeSession:
         self.asked: list[tuple[Any, ...]] = []
         self.pictures = 0
         self.ended: asyncio.Event | None = None
-        self.loop: asyncio.AbstractEventLoop | None = None
-
-    def stop_from_outside(self) -> None:
-        """End it as a signal would, from whatever thread."""
-        assert self.loop is not None
-        self.loop.call_soon_threadsafe(self._end)
 
     def status(self) -> SessionStatus:
         self.pictures += 1
@@ -81,7 +75,6 @@ class FakeSession:
 
 async def serve(folder: Path, session: FakeSession, started: Callable[[ControlServer], None], **more: Any) -> None:
     session.ended = asyncio.Event()
-    session.loop = asyncio.get_running_loop()
     async with ControlServer(folder, session, **more) as server:
         started(server)
         await session.ended.wait()

@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import select
 import socket
 import stat
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,17 +81,16 @@ def test_a_line_may_come_in_pieces_and_only_one_is_answered(root: Path) -> None:
     with in_thread(root / "paper"), knock(root / "paper") as door:
         token = read_token(root / "paper" / "control.key")
         assert token is not None
-        for byte in request_line(token, Status(), time.time_ns(), "n"):
+        line = request_line(token, Status(), time.time_ns(), "n")
+        for byte in line[:-1]:
             door.sendall(bytes([byte]))
-        door.sendall(b'{"more": 1}\n')
+        door.sendall(line[-1:] + b'{"more": 1}\n')
         assert said(door).count("\n") == 1
 
 
 def test_who_says_nothing_is_put_out(root: Path) -> None:
     with in_thread(root / "paper", limits=Limits(ask_s=0.2)), knock(root / "paper") as door:
-        since = time.monotonic()
         assert said(door) == ""
-        assert time.monotonic() - since < 5
 
 
 def test_a_panic_gets_in_however_many_hold_the_door(root: Path) -> None:
@@ -96,26 +98,42 @@ def test_a_panic_gets_in_however_many_hold_the_door(root: Path) -> None:
         doors = [knock(root / "paper") for _ in range(20)]
         since = time.monotonic()
         assert ask(root / "paper", Panic("now")).outcome is Outcome.DONE
-        assert time.monotonic() - since < 2
+        assert time.monotonic() - since < 4  # whoever holds it has 5 s
         assert session.asked == [("panic", "now")]
         assert "another client needed the place" in said(doors[0])
         for door in doors:
             door.close()
 
 
+@contextmanager
+def stuck_client(folder: Path) -> Iterator[socket.socket]:
+    """A client that has asked for more than the system keeps for it, and takes nothing."""
+    token = read_token(folder / "control.key")
+    assert token is not None
+    with knock(folder) as door:
+        door.sendall(request_line(token, Status(), time.time_ns(), "n"))
+        assert select.select([door], [], [], 20)[0]  # the answer has begun
+        yield door
+
+
+def talkative() -> FakeSession:
+    session = FakeSession()
+    session.now = replace(session.now, brain="x" * 4_000_000)
+    return session
+
+
 def test_a_client_that_does_not_take_its_answer_keeps_nobody_waiting(root: Path) -> None:
-    with in_thread(root / "paper", limits=Limits(take_s=0.3)) as session:
-        session.now = replace(session.now, brain="x" * 4_000_000)
-        token = read_token(root / "paper" / "control.key")
-        assert token is not None
-        with knock(root / "paper") as door:
-            door.sendall(request_line(token, Status(), time.time_ns(), "n"))
-            time.sleep(0.05)
-            since = time.monotonic()
-            assert ask(root / "paper", Panic("meanwhile")).outcome is Outcome.DONE
-            assert time.monotonic() - since < 0.25
-            time.sleep(0.5)
-            assert not said(door).endswith("\n")  # it was put out in the middle
+    with in_thread(root / "paper", talkative(), limits=Limits(take_s=60)), stuck_client(root / "paper"):
+        since = time.monotonic()
+        assert ask(root / "paper", Panic("meanwhile")).outcome is Outcome.DONE
+        assert time.monotonic() - since < 10
+
+
+def test_a_client_that_does_not_take_its_answer_is_put_out(root: Path) -> None:
+    with in_thread(root / "paper", talkative(), limits=Limits(take_s=0.2)), stuck_client(root / "paper") as door:
+        end = select.poll()
+        end.register(door, 0)
+        assert end.poll(20_000) and not said(door).endswith("\n")
 
 
 def test_only_those_who_are_allowed_come_in(root: Path) -> None:
