@@ -52,7 +52,7 @@ def add(
     from titan_core.execution.secrets.unlock import ask, read_secret
 
     _known(venue)
-    store = _store(keystore)
+    store = open_store(keystore)
     password = _password(store, password_fd, keyring)
     if store.exists:
         store.unlock(password)  # a wrong password is told before the key is typed
@@ -67,7 +67,7 @@ def add(
 @app.command("list")
 def list_keys(json: JsonOption = False, keystore: PathOption = None, password_fd: PasswordOption = None, keyring: KeyringOption = False) -> None:
     """List the keys: what each may do by its last check, never the key itself."""
-    store = _store(keystore)
+    store = open_store(keystore)
     keys = store.unlock(_password(store, password_fd, keyring)) if store.exists else ()
     _show([each.as_row() for each in keys], json)
 
@@ -83,7 +83,7 @@ def remove(
 ) -> None:
     """Remove a key from the file. It stays valid at the venue until it is deleted there."""
     _known(venue)
-    store = _store(keystore)
+    store = open_store(keystore)
     if not yes and not typer.confirm(f"Remove key {label!r} for {venue}?", err=True):
         raise typer.Exit(1)
     store.remove(_password(store, password_fd, keyring, must_exist=True), venue, label)
@@ -105,7 +105,7 @@ def check(
     """Ask the venues what each key may do. Exits with 1 where one cannot be checked or must not be used for live trading."""
     if venue is not None:
         _known(venue)
-    store = _store(keystore)
+    store = open_store(keystore)
     password = _password(store, password_fd, keyring, must_exist=True)
     keys = [each for each in store.unlock(password) if venue in (None, each.venue)]
     if not keys:
@@ -121,7 +121,19 @@ def check(
 
 
 def _check_one(store: "Keystore", password: "Secret", key: "ApiKey", simulator: str | None) -> dict[str, Any]:
-    """Ask the venue about one key and store what it said; what a simulator says of a key is not worth noting."""
+    """Ask the venue about one key and describe it."""
+    try:
+        checked = key_facts_of(store, password, key, simulator)
+    except (TitanError, OSError) as error:
+        return key.as_row() | {"problems": [str(error)]}
+    return checked.as_row() | {"problems": list(checked.live_refusals())}
+
+
+def key_facts_of(store: "Keystore", password: "Secret", key: "ApiKey", simulator: str | None) -> "ApiKey":
+    """Ask the venue about one key, store what it said and return the key with it; what a simulator says of a key is not worth noting.
+
+    Raises TitanError, free of the key itself, where the venue does not accept it or does not answer.
+    """
     import asyncio
 
     from attrs import evolve
@@ -135,13 +147,12 @@ def _check_one(store: "Keystore", password: "Secret", key: "ApiKey", simulator: 
         asked = _checker(key.venue)(key) if simulator is None else _checker(key.venue)(key, simulator=simulator)
         facts = replace(asyncio.run(asked), checked_ns=time.time_ns())
     except (TitanError, OSError) as error:
-        return key.as_row() | {"problems": [redactor.redact(str(error))]}
+        raise TitanError(redactor.redact(str(error))) from None
     finally:
         undo()
     if simulator is None:
         store.note(password, key.venue, key.label, facts)
-    checked = evolve(key, facts=facts)
-    return checked.as_row() | {"problems": list(checked.live_refusals())}
+    return evolve(key, facts=facts)
 
 
 def _checker(venue: str) -> "Callable[..., Coroutine[Any, Any, KeyFacts]]":
@@ -166,7 +177,8 @@ def _known(venue: str) -> None:
         raise UsageError(f"keys are kept for {' and '.join(VENUES)}, found {venue!r}")
 
 
-def _store(path: Path | None) -> "Keystore":
+def open_store(path: Path | None) -> "Keystore":
+    """Return the keystore at a path, or at its usual place."""
     from titan_core.execution.secrets.keystore import Keystore, default_path
 
     return Keystore(path or default_path())
@@ -184,6 +196,11 @@ def _password(store: "Keystore", fd: int | None, keyring: bool, *, must_exist: b
     if fd is None and not keyring and _typed() and ask("The same again: ") != password:
         raise KeystoreError("the two passwords differ; nothing was written")
     return password
+
+
+def password_of(store: "Keystore", fd: int | None) -> "Secret":
+    """Get the password of a keystore that is there. Raises TitanError where it is not, or where others could read it."""
+    return _password(store, fd, False, must_exist=True)
 
 
 def _typed() -> bool:

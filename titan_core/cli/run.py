@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from titan_core.cli.options import ConfigOption, JsonOption, SetOption
-from titan_core.errors import TitanError, UsageError
+from titan_core.errors import UsageError
 
 if TYPE_CHECKING:
     from titan_core.app.control.places import Places
@@ -59,15 +59,18 @@ def run(
     if live:
         from titan_core.cli.run_outside import run_outside
 
-        run_outside(plan, venue_url=_box_url(venue), on_paper=False, key=_live_key(keystore, password_fd, plan, venue), mode="live")
+        box_url = _box_url(venue)
+        from titan_core.cli.live_key import usable_keys
+
+        run_outside(plan, box_url=box_url, keys=usable_keys(keystore, password_fd, box_url), mode="live")
     elif feed is FeedName.LIVE:
         from titan_core.cli.run_outside import run_outside
 
-        run_outside(plan, venue_url=_box_url(venue), on_paper=True, key=None, mode="paper")
+        run_outside(plan, box_url=_box_url(venue), keys=None, mode="paper")
     elif venue is not None:
         from titan_core.cli.run_outside import run_outside
 
-        run_outside(plan, venue_url=_box_url(venue), on_paper=False, key=_box_key(), mode="paper")
+        run_outside(plan, box_url=_box_url(venue), keys={"bybit": _box_key()}, mode="paper")
     else:
         from titan_core.cli.run_built_in import run_built_in
 
@@ -182,8 +185,3 @@ def _box_key() -> "ApiKey":
 
     known = Credential()
     return ApiKey("bybit", "simulator", Secret(known.key), Secret(known.secret), 0)
-
-
-def _live_key(keystore: Path | None, password_fd: int | None, plan: "Plan", venue: str | None) -> "ApiKey":
-    """Unlock the key, ask the venue what it may do, and have the run confirmed. Raises TitanError where any of it says no."""
-    raise TitanError("this version does not trade live yet: nothing asks the venue what the key may do; `titan run --feed live` trades on paper")

@@ -24,10 +24,19 @@ REFRESH_S = 0.25
 LINE_S = 10.0
 
 
-async def follow(setup: Setup, where: "Places", *, seconds: float | None, json: bool, levels_bps: tuple[int, int, int]) -> SessionStatus:
+async def follow(
+    setup: Setup,
+    where: "Places",
+    *,
+    seconds: float | None,
+    json: bool,
+    levels_bps: tuple[int, int, int],
+    begun: Callable[[Session], None] = lambda session: None,
+) -> SessionStatus:
     """Run a session to its end, show it, let it be asked and stopped; returns its last picture."""
     told: deque[str] = deque(maxlen=1_000)
     session = Session(setup, lambda text: told.append(f"{_moment(setup.clock())}  {text}"))
+    begun(session)
     loop = asyncio.get_running_loop()
     real: Callable[[float], float] = getattr(loop, "real", lambda passed: passed)
     async with ControlServer(where.folder, SteeredSession(session)):

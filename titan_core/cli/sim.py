@@ -21,16 +21,18 @@ DEFAULT_PORT = 8899
 def sim(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = DEFAULT_PORT,
     tape: Annotated[Path | None, typer.Option(metavar="DIR", help="Recording that the market replays, as if it happened now.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the generated market, and of the faults.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Seed of the generated market, and of the faults; 1, or that of the store.", show_default=False)] = None,
     speed: Annotated[float, typer.Option(help="How many times faster than life the market runs.")] = 1.0,
-    balance: Annotated[int, typer.Option(metavar="USDT", help="What each account begins with.")] = 10_000,
-    coins: Annotated[int, typer.Option(help="Further coins, scaled copies of the market's own.")] = 0,
+    balance: Annotated[int, typer.Option(metavar="USDT", help="What each new account begins with.")] = 10_000,
+    coins: Annotated[int | None, typer.Option(help="Further coins, scaled copies of the market's own; 0, or those of the store.", show_default=False)] = None,
+    store: Annotated[Path | None, typer.Option(metavar="PATH", help="File that keeps market and accounts; it goes on from there.", show_default=False)] = None,
     faults: Annotated[Path | None, typer.Option(metavar="FILE", help="Fault script: a JSON list of rules.", show_default=False)] = None,
     json: JsonOption = False,
 ) -> None:
     """Run a local exchange that speaks as Bybit V5, MEXC contract and Binance Spot, until it is interrupted.
 
     The market is generated or replayed. Orders are matched, funding is paid, accounts can be liquidated, and faults can be injected while it runs.
+    With --store everything outlives the process, also when it is killed; while it is away the market stands still.
     """
     import asyncio
 
@@ -38,10 +40,13 @@ def sim(
 
     if not 0 <= port <= 65_535:
         raise UsageError(f"port {port} is out of range; allowed are 0 to 65535")
-    if balance < 0 or seed < 0 or not 0 <= coins <= 900:
+    if balance < 0 or (seed or 0) < 0 or not 0 <= (coins or 0) <= 900:
         raise UsageError("balance and seed must not be negative, and coins must be 0 to 900")
-    box = _build(tape, seed, speed, balance, coins, _rules(faults))
-    asyncio.run(_serve(box, port, speed, json))
+    box = _build(tape, seed, speed, balance, coins, _rules(faults), store)
+    try:
+        asyncio.run(_serve(box, port, speed, json))
+    finally:
+        box.close()
 
 
 def _rules(path: Path | None) -> "list[Rule]":
@@ -60,15 +65,22 @@ def _rules(path: Path | None) -> "list[Rule]":
         raise UsageError(f"there is no fault script {path}; give a JSON file with a list of rules") from None
 
 
-def _build(tape: Path | None, seed: int, speed: float, balance: int, coins: int, rules: "list[Rule]") -> "Box":
+def _build(tape: Path | None, seed: int | None, speed: float, balance: int, coins: int | None, rules: "list[Rule]", store: Path | None) -> "Box":
     import time
 
     from titan_core.model.units import D
     from titan_core.simulator.box import Box
     from titan_core.simulator.chunks import generated, recorded
-    from titan_core.simulator.clock import RealClock
+    from titan_core.simulator.clock import RealClock, check_speed
+    from titan_core.simulator.store import BoxStore, look
 
-    now = time.time_ns()
+    check_speed(speed)
+    head = look(store) if store is not None else None
+    now = time.time_ns() if head is None else head.start_ns
+    if seed is None:
+        seed = 1 if head is None else head.seed
+    if coins is None:
+        coins = 0 if head is None else head.extra_coins
     if tape is None:
         supply = generated(seed, start_ns=now - D)  # a day of bars before the first event
     else:
@@ -76,9 +88,18 @@ def _build(tape: Path | None, seed: int, speed: float, balance: int, coins: int,
 
         opened = open_tape(tape)
         supply = recorded(opened, seed, now - opened.first_ns)
-    made = RealClock(now, speed)
     # at another speed the market's time leaves the computer's behind; signatures are checked by the computer's
-    return Box(seed, supply=supply, start_ns=now, clock=made, server_ns=time.time_ns, balance_usdt=balance, extra_coins=coins, faults=rules)
+    return Box(
+        seed,
+        supply=supply,
+        start_ns=now,
+        clock=lambda at_ns: RealClock(at_ns, speed),
+        server_ns=time.time_ns,
+        balance_usdt=balance,
+        extra_coins=coins,
+        faults=rules,
+        store=BoxStore(store) if store is not None else None,
+    )
 
 
 async def _serve(box: "Box", port: int, speed: float, json: bool) -> None:

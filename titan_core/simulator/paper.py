@@ -63,7 +63,7 @@ def paper_setup(
     endpoints, dice = box_endpoints("http://box"), random.Random(seed)
     join = bybit_joiner(
         rest_url="http://box/bybit", socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode(), instruments=instruments, transport=transport,
-        jitter=dice.random, http=http, timeout_s=timeout_s,
+        jitter=dice.random, http=lambda exchange: http, timeout_s=timeout_s,
     )  # fmt: skip
     return Setup(
         identity=identity, bindings=bindings, limits=limits, instruments=instruments, order_venues=frozenset({PERP}), clock=box.now_ns, wall=wall, steady=None,

@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from titan_core.execution.bybit.account import Access, BybitAccount, join
+from titan_core.app.live.setup import Account
+from titan_core.execution.bybit.account import Access, join
 from titan_core.execution.bybit.words import CATEGORY, Instruments
 from titan_core.execution.client import Listener, VenueClient
 from titan_core.execution.http import Http, through_ccxt
@@ -23,7 +24,7 @@ RESERVED = 4.0
 class Joined:
     """An account together with the ccxt object that signs for it."""
 
-    account: BybitAccount
+    account: Account
     exchange: Any
 
     @property
@@ -48,11 +49,11 @@ def bybit_joiner(
     instruments: Sequence[Instrument],
     transport: Transport,
     jitter: Callable[[], float],
-    http: Http | None = None,
+    http: Callable[[Any], Http] = through_ccxt,
     timeout_s: float = 5.0,
     over_socket: bool = True,
 ) -> Callable[[Listener, Callable[[], int]], Joined]:
-    """Return `Setup.join` for Bybit. `http` replaces ccxt's own, where the venue is in this process. Raises ImportError without the `live` extra."""
+    """Return `Setup.join` for Bybit. `http(exchange)` carries what ccxt has signed. Raises ImportError without the `live` extra."""
     import ccxt.async_support as ccxt
 
     traded = Instruments([instrument for instrument in instruments if instrument.venue in CATEGORY])
@@ -64,7 +65,7 @@ def bybit_joiner(
         exchange.nonce = lambda: now_ns() // 1_000_000
         limiter = Limiter(loop.time, loop.call_later, rate_per_s=RATE_PER_S, burst=RATE_PER_S, reserved=RESERVED)
         account = join(
-            Access(socket_url=socket_url, key=key, secret=secret), traded, listener, exchange=exchange, http=http or through_ccxt(exchange),
+            Access(socket_url=socket_url, key=key, secret=secret), traded, listener, exchange=exchange, http=http(exchange),
             transport=transport, now_ns=now_ns, jitter=jitter, limiter=limiter, timeout_s=timeout_s, over_socket=over_socket,
         )  # fmt: skip
         return Joined(account, exchange)

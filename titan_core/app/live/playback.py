@@ -90,7 +90,7 @@ def play_back(process: Process, tape: Tape, bindings: Sequence[PhaseBinding], li
     instruments = tuple(tape.instrument(name) for name in started.instruments)  # type: ignore[arg-type]
     layout = layout_of(instruments)
     memory = started.memory
-    is_first = started.boot == 1 and not (memory and memory.holdings)
+    is_first = started.boot == 1 and not (memory and (memory.holdings or memory.leaves))
     bands = [binding for binding in bindings if binding.declaration.band is not None]
     governor = BrainGovernor(bands, limits, memory=None if is_first else memory, order_venues=order_venues)
     cash = memory.cash if memory is not None else started.equity_start

@@ -22,6 +22,7 @@ from titan_core.app.live.setup import Account, Setup
 from titan_core.app.live.status import NoteLine
 from titan_core.app.live.trading import Trading
 from titan_core.app.live.watching import Watching
+from titan_core.brain.table import LOCKED
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.heard import Asked, Deposited, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
@@ -228,8 +229,12 @@ class Session:
         for booking in booked:
             self.ledger.book(booking)
         self.view = VenueView(self.known, booked)
+        if setup.latched:
+            self.note("guard", f"latched: {setup.latched}; the Brain is locked until `titan resume`")
+            memory.leaves = (LOCKED,)
         bands = [binding for binding in setup.bindings if binding.declaration.band is not None]
-        self.governor = BrainGovernor(bands, setup.limits, memory=None if is_first and not memory.holdings else memory, order_venues=setup.order_venues)
+        begins_anew = is_first and not memory.holdings and not setup.latched
+        self.governor = BrainGovernor(bands, setup.limits, memory=None if begins_anew else memory, order_venues=setup.order_venues)
         self.layout = layout_of(setup.instruments)
         self.engine = PerEvent(self.layout, self.governor, cash=memory.cash, slots=self.governor.slots, venue=lambda e: MirrorVenue(e, self.outbox))
         self._trading = Trading(self, account, self.kept.boot + 1, settled.seen, settled.last_execution_ns)
@@ -472,6 +477,11 @@ class Session:
     # -- the operator -------------------------------------------------------------------------------------------------
     def ask(self, wish: Wish, reason: str) -> str:
         """Pass on a wish; returns why it was refused, empty where it was not."""
+        if wish is Wish.RESUME:
+            try:
+                self.setup.before_resume()
+            except TitanError as error:
+                return str(error)
         self.hear(Asked(wish=wish, reason=reason))
         return self.governor.steering.refusal
 

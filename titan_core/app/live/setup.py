@@ -75,6 +75,10 @@ class Setup:
     """Told what the journal has kept, before the account is joined."""
     exchange: Callable[[Instrument], Handler] | None = None
     """Where rows go first: an exchange of ours that fills orders on them."""
+    latched: str = ""
+    """Why the session must begin in a locked emergency, whatever its journal says: the guard had to act."""
+    before_resume: Callable[[], None] = lambda: None
+    """Called before the operator's resume takes effect; raises TitanError where it must not yet."""
     speed: Callable[[], float] = lambda: 1.0
     patience: Patience | None = None
     history_minutes: int = 5
