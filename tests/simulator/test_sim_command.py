@@ -54,6 +54,29 @@ def test_it_listens_answers_and_stops_cleanly(tmp_path: Path) -> None:
     assert json.loads(out)["event"] == "stopped"
 
 
+def test_a_store_outlives_a_killed_process(tmp_path: Path) -> None:
+    def run(*arguments: str, then: int) -> dict[str, Any]:
+        running = start("--store", str(tmp_path / "venue"), "--speed", "60", "--json", *arguments)
+        try:
+            assert running.stdout is not None
+            told = json.loads(running.stdout.readline())
+            found: dict[str, Any] = ask(told["control"] + "/state")
+            running.send_signal(then)
+            running.communicate(timeout=10)
+        finally:
+            running.kill()
+            running.wait()
+        return found
+
+    first = run("--seed", "3", "--balance", "500", then=signal.SIGKILL)
+    second = run("--balance", "9000", then=signal.SIGINT)
+    assert first["now_ns"] < second["now_ns"] < first["now_ns"] + 3_600 * 10**9
+    assert second["accounts"]["bybit"]["cash"] == "500"
+    assert main(["sim", "--port", "0", "--seed", "4", "--store", str(tmp_path / "venue")]) == 2
+    (tmp_path / "note").write_text("not a venue")
+    assert main(["sim", "--port", "0", "--store", str(tmp_path / "note")]) == 1
+
+
 def test_without_json_it_says_where_it_is_and_how_to_get_there() -> None:
     running = start("--seed", "2")
     try:

@@ -2,6 +2,11 @@
 
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulator.builders import MEXC, PERP, SPOT, START, Script, box_of, order, placed, step
+from tests.simulator.killed import box_at
 from titan_core.errors import UsageError
 from titan_core.model.enums import Side
 from titan_core.model.units import D, H, S
@@ -24,6 +30,7 @@ from titan_core.simulator.saving import drawn_up_whole
 from titan_core.simulator.store import BoxStore, StoreError, look
 from titan_core.simulator.upkeep import deleverage, delist
 
+KILLS = 20
 QUIET = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadline": None}
 
 
@@ -233,10 +240,11 @@ def test_a_file_that_has_grown_is_written_anew_while_it_is_open(tmp_path: Path, 
     again.close()
 
 
-def test_bars_trades_and_prices_go_on_after_many_days(tmp_path: Path) -> None:
+def test_bars_trades_and_prices_go_on_after_many_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("titan_core.simulator.market.KEPT_SPANS", 1)
     options: dict[str, Any] = {"ticks_per_day": 100_000, "start_ns": START + 4 * H}
     whole, kept = Box(5, **options), Box(5, store=BoxStore(tmp_path / "box"), **options)
-    for days in (4, 5):
+    for days in (2, 3):
         for box in (whole, kept):
             box.advance(START + days * D + 7 * H)
             placed(box.exchanges["bybit"], order(PERP, lots=10))
@@ -246,10 +254,10 @@ def test_bars_trades_and_prices_go_on_after_many_days(tmp_path: Path) -> None:
         whole.advance(kept.now_ns())
         assert everything(kept) == everything(whole)
         for role, book in kept.market.books.items():
-            asked = (kept.now_ns(), 60, 48)
+            asked = (kept.now_ns(), 60, 30)
             assert book.bars.query(*asked) == whole.market.books[role].bars.query(*asked)
             assert kept.market.trades_since(role, 50, kept.now_ns()) == whole.market.trades_since(role, 50, whole.now_ns())
-    assert len(kept.market.bookmarks) == 4
+    assert len(kept.market.bookmarks) == 2
     kept.close()
 
 
@@ -262,6 +270,77 @@ def let_go(box: Box) -> None:
 def opened_after(box: Box, path: Path, script: Script) -> Box:
     box.close()
     return box_of(script, store=BoxStore(path))
+
+
+# -- processes that are killed ----------------------------------------------------------------------------------------
+class Told:
+    """What all generations of a program were told before they were killed."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, str] = {}
+        self.executions: set[str] = set()
+        self.seen_ns = 0
+
+    def take(self, text: str) -> None:
+        """Take in what one generation has said; a line that has no end was not said."""
+        for line in text[: text.rfind("\n") + 1].splitlines():
+            what, *words = line.split()
+            if what == "order":
+                assert words[0] not in self.orders
+                self.orders[words[0]] = words[1]
+                self.seen_ns = int(words[2])
+            elif what == "execution":
+                self.executions.add(words[0])
+            else:
+                assert int(words[0]) >= self.seen_ns, "the market went back"
+
+
+def killed_after(path: Path, generation: int, seconds: float) -> str:
+    """Let a program trade for so long, kill it, and return what it has said."""
+    command = [sys.executable, "-m", "tests.simulator.killed", str(path), f"g{generation}"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
+    assert running.stdout is not None
+    first = running.stdout.readline()
+    time.sleep(seconds)
+    running.send_signal(signal.SIGKILL)
+    rest = running.stdout.read()
+    running.stdout.close()
+    assert running.wait() == -signal.SIGKILL
+    return first + rest
+
+
+def check_kept(path: Path, told: Told) -> None:
+    """Compare a file with what was told, and its sums with each other."""
+    store = BoxStore(path)
+    found = store.open()
+    store.close()
+    assert found is not None
+    head, saved = found
+    account = saved.accounts["bybit"]
+    orders = {each.link_id: each for each in account.orders.values() if each.link_id}
+    assert told.orders.items() <= {name: each.id for name, each in orders.items()}.items()
+    fills = {each.id: each for each in account.fills}
+    assert told.executions <= fills.keys() and len(fills) == len(account.fills)
+    assert len({each.number for each in account.orders.values()}) == len(account.orders)
+    assert account.coins["USDT"] == head.deposit + sum(each.profit - each.fee for each in account.fills)
+    trades = [each for each in account.fills if each.marker is None]
+    assert account.positions[PERP].lots == sum(each.side.sign * each.lots for each in trades)
+    filled = Counter[str]()
+    for fill in trades:
+        filled[fill.order] += fill.lots
+    assert all(each.filled == filled[each.id] for each in account.orders.values())
+    assert saved.clock.shown_ns >= told.seen_ns
+
+
+def test_what_was_said_before_a_kill_is_known_after_it(tmp_path: Path) -> None:
+    path, told, drawn = tmp_path / "box", Told(), random.Random(1)
+    for generation in range(KILLS):
+        told.take(killed_after(path, generation, drawn.uniform(0.05, 0.4)))
+        check_kept(path, told)
+    assert len(told.orders) > 5 * KILLS and len(told.executions) > 5 * KILLS
+    box = box_at(path)
+    assert box.now_ns() >= told.seen_ns and len(box.exchanges["bybit"].by_link) >= len(told.orders)
+    box.close()
 
 
 # -- files that cannot be used ----------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class Box:
 
     With a `VirtualClock` (the default) the box moves the clock itself and the same seed and the same calls give the same trace. With another clock
     it follows: `advance` to the clock's time now and then. `server_ns` is what the venues take for the time when they check signatures.
+    A clock may be given as a function of the time at which the market begins or goes on.
 
     With a `store` the box outlives its process: where the file exists the box goes on as the file has it, at the market's time (`start_ns` and
     `balance_usdt` then count for nothing). Raises StoreError where the file cannot be used, UsageError where it holds another market.
@@ -62,7 +63,7 @@ class Box:
         *,
         supply: Supply | None = None,
         start_ns: int | None = None,
-        clock: Clock | None = None,
+        clock: Clock | Callable[[int], Clock] | None = None,
         balance_usdt: str | int = 10_000,
         extra_coins: int = 0,
         ticks_per_day: int = 1_200_000,
@@ -82,7 +83,8 @@ class Box:
         if store is not None and found is not None:
             head, supply, resumed = go_on(store, *found, head, supply)
         self.seed, self.start_ns = seed, start_ns
-        self.clock: Clock = clock or VirtualClock(start_ns)
+        at = start_ns if found is None else found[1].clock.shown_ns
+        self.clock: Clock = VirtualClock(start_ns) if clock is None else clock(at) if callable(clock) else clock
         self._moving = self.clock if isinstance(self.clock, VirtualClock) else None
         self._server = server_ns or self.now_ns
         self.timers, self.outbox = Timers(), Outbox()

@@ -53,6 +53,7 @@ class BoxServer:
             raise ServerError(f"cannot listen on {HOST}:{self.port}: {error.strerror}; choose another with --port, 0 takes a free one") from error
         self.port = int(runner.addresses[0][1])
         self._runner = runner
+        self.box.look_ahead()
         self._market = asyncio.create_task(self._run())
 
     async def close(self) -> None:
