@@ -115,8 +115,7 @@ class BrainGovernor:
         self.turns.begin()
         self._boot()
         for k in engine.account.held():
-            if engine.account.owner[k] == self.brain_slot:
-                self.steering.adopted(k)
+            self.steering.found(k)
         self.settle()
 
     def _boot(self) -> None:

@@ -7,6 +7,8 @@ it hear the same at the same times, with nobody behind the outbox.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from msgspec import structs
+
 from titan_core.engine.account import NOBODY
 from titan_core.engine.heard import Asked, Cause, Deposited, Doubted, Executed, Funded, Heard, OrderMoved, VenueTroubled, Verified
 from titan_core.engine.venue import OPEN, PENDING, REJECTED, Protection, Venue, WorkingOrder
@@ -130,14 +132,27 @@ class MirrorVenue(Venue):
     def _executed(self, word: Executed) -> None:
         k = self.engine.layout.place[word.instrument]
         order = self.working.get(word.client_order_id) or self._ended.get(word.client_order_id)
-        if order is None or word.client_order_id == "":
-            order = self._unasked(k, word)
+        if order is not None and word.client_order_id != "":
+            self._take(order, word)
+        else:
+            for part in self._parts(k, word):
+                self._take(self._unasked(k, part), part)
+        if self.engine.account.lots[k]:
+            self._steering.found(k)
+
+    def _take(self, order: WorkingOrder, word: Executed) -> None:
         lots = abs(word.signed_lots)
         order.leaves_lots = max(order.leaves_lots, lots)  # an execution that comes after the order's end counts all the same
         self._book(order, lots, word.price, word.fee, word.liquidity)
-        position = self.engine.account.lots[k]
-        if position and self.engine.account.owner[k] == self._governor.brain_slot:
-            self._steering.adopted(k)
+
+    def _parts(self, k: int, word: Executed) -> tuple[Executed, ...]:
+        """Part what nobody asked for where it turns a position over: it closes what its owner held, and the rest belongs to nobody."""
+        held = self.engine.account.lots[k]
+        rest = held + word.signed_lots
+        if held * rest >= 0:
+            return (word,)
+        fee = word.fee * abs(held) // abs(word.signed_lots)
+        return structs.replace(word, signed_lots=-held, fee=Money(fee)), structs.replace(word, signed_lots=rest, fee=Money(word.fee - fee))
 
     def _unasked(self, k: int, word: Executed) -> WorkingOrder:
         """Make an order for what nobody here has asked for: a stop, a liquidation, a trade by hand."""

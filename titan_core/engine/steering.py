@@ -132,18 +132,32 @@ class Steering:
         book = books[slot] if 0 <= slot < len(books) else None
         return ServiceDesk(book.id if book else BRAIN, slot if slot >= 0 else self._governor.brain_slot, book)
 
-    def adopted(self, k: int) -> None:
-        """Take a position of nobody under the Brain: no phase may enter there, and a stop limits what it can lose."""
-        governor, engine = self._governor, self._engine
-        governor.exposure.lease[k] = governor.brain_slot
+    def found(self, k: int) -> None:
+        """Look at a position that has changed or was there at the start: nobody's is the Brain's, so that no phase may enter there, and none is without a stop."""
+        engine = self._engine
+        if engine.account.owner[k] == self._governor.brain_slot:
+            self._governor.exposure.lease[k] = self._governor.brain_slot
         instrument, known = engine.layout.instruments[k], engine.venue.protection.get(k)
-        if not instrument.is_perp or (known is not None and known.stop is not None):
-            return
-        lots, price = engine.account.lots[k], engine.value2(k) // 2
+        if instrument.is_perp and (known is None or known.stop is None) and not self._is_hedged(k):
+            self._guard(k)
+
+    def _is_hedged(self, k: int) -> bool:
+        """Whether the owner of a position protects it by another leg instead of a stop."""
+        slot, books = self._engine.account.owner[k], self._governor.books
+        return 0 <= slot < len(books) and books[slot].binding.declaration.hedged
+
+    def _guard(self, k: int) -> None:
+        """Limit what a position without a stop can lose."""
+        governor, engine = self._governor, self._engine
+        instrument, lots, price = engine.layout.instruments[k], engine.account.lots[k], engine.value2(k) // 2
         distance = max(1, price * governor.limits.adopt_stop_bps // BPS)
         stop = price - distance if lots > 0 else price + distance
-        engine.record.note(engine.now, BRAIN, f"{lots} lots of {instrument.id} are nobody's: adopted with a stop at {stop} ticks; close them or resume by hand")
-        engine.venue.protect(k, self.service_desk(governor.brain_slot), stop, None)
+        if engine.account.owner[k] == governor.brain_slot:
+            text = f"{lots} lots of {instrument.id} are nobody's: adopted with a stop at {stop} ticks; close them or resume by hand"
+        else:
+            text = f"{lots} lots of {instrument.id} had no stop: it is now at {stop} ticks"
+        engine.record.note(engine.now, BRAIN, text)
+        engine.venue.protect(k, self.service_desk(engine.account.owner[k]), stop, None)
 
     def was_operating(self, state: PhaseState | None) -> bool:
         """Whether a phase in that state was on duty when the process ended."""

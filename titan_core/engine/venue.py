@@ -149,7 +149,7 @@ class Venue:
         engine, k, desk = self.engine, order.k, order.desk
         signed = lots * order.sign
         before = engine.account.lots[k]
-        slot = engine.account.owner[k] if before and order.intent.reduce_only else desk.slot
+        slot = engine.account.owner[k] if before else desk.slot
         engine.account.trade(slot, k, signed, price, fee)
         order.leaves_lots -= lots
         if order.leaves_lots:

@@ -168,7 +168,7 @@ class Oracle:
         if known is None:
             self.breaks.append(f"the venue has order {ident}, which is not on the disk")
             return
-        if order.lots != abs(known.signed_lots):
+        if order.lots > abs(known.signed_lots) or (order.lots != abs(known.signed_lots) and not request.reduce_only):
             self.breaks.append(f"order {ident} has {order.lots} lots at the venue, {known.signed_lots} were decided")
         began = self.paper.panicked_ns
         opened = order.created_ns == self.box.now_ns() and not request.reduce_only

@@ -119,10 +119,12 @@ class Settled:
             ours, theirs = held.lots if held else 0, found.signed_lots if found else 0
             if ours != theirs:
                 price = instrument.ticks_nearest(Decimal(found.entry_price)) if found else self._last_price(name, held)
-                owner = held.owner if held is not None and ours * theirs > 0 else str(BRAIN) if held is None or theirs else held.owner
+                owner = held.owner if held is not None else str(BRAIN)
                 self.notes.append(f"{name}: the venue holds {theirs} lots, the books had {ours}; the venue is right, the difference is booked on {owner}")
-                ident = ClientOrderId(f"{owner}.correction")
-                self._book(name, owner, StrategyId("venue"), ident, theirs - ours, price, 0, Liquidity.TAKER, "correction", (None, None))
+                parts = ((owner, -ours), (str(BRAIN), theirs)) if ours * theirs < 0 else ((owner, theirs - ours),)
+                for each, lots in parts:  # what is held the other way round belongs to nobody
+                    ident = ClientOrderId(f"{each}.correction")
+                    self._book(name, each, StrategyId("venue"), ident, lots, price, 0, Liquidity.TAKER, "correction", (None, None))
             now = self.memory.holdings.get(name)
             if now is not None and found is not None:
                 if found.stop is not None:
