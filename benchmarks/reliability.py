@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from benchmarks import _feed_bars as feed_bars
 from benchmarks import _harness as harness
 from tests.execution.rig import Rig, run
 from titan_core.execution.flatten import Flattened, Flattening
@@ -32,7 +33,9 @@ BARS = (
     harness.Bar("5: a panic behind 500 queued reads, until its first order is executed", 50, "ms", at_most=True),
     harness.Bar("6: orders with answers and requests lost: difference between intents and orders created", 0, "orders", at_most=True),
     harness.Bar("7: known codes and 1,000 random ones: answers that crash or are taken for what they are not", 0, "answers", at_most=True),
+    harness.Bar("10: topics that go silent on a living socket, until it is noticed and they are asked for again", 15, "s", at_most=True),
     harness.Bar("11: 100,000 private events shuffled and doubled: orders whose end differs", 0, "orders", at_most=True),
+    harness.Bar("12: 1 % of book messages lost: rows vouched for that are not the true book", 0, "rows", at_most=True),
     harness.Bar("15: fills racing cancels: difference between what we booked and what the venue filled", 0, "lots", at_most=True),
 )
 Measured = tuple[float, str]
@@ -146,6 +149,11 @@ def bar_7(orders: int, seed: int, over: str) -> Measured:
     return wrong + disagreement(rig), f"{asked} codes classified; 60 orders of which {rig.box.faults.rules[0].hits} answers were random codes"
 
 
+def bar_10(orders: int, seed: int, over: str) -> Measured:
+    """Mute topics of every venue."""
+    return feed_bars.bar_10(seed)
+
+
 def bar_11(orders: int, seed: int, over: str) -> Measured:
     """Follow orders whose private events come shuffled and doubled, 100,000 events in all."""
     chance, btc = random.Random(seed), InstrumentId("BTCUSDT.bybit-linear")
@@ -182,6 +190,11 @@ def bar_11(orders: int, seed: int, over: str) -> Measured:
     return wrong, f"{len(doubled):,} events of {len(ends):,} orders"
 
 
+def bar_12(orders: int, seed: int, over: str) -> Measured:
+    """Lose book messages of every venue."""
+    return feed_bars.bar_12(seed)
+
+
 def bar_15(orders: int, seed: int, over: str) -> Measured:
     """Rest orders at the touch and withdraw them at random moments; what was filled is what the venue says."""
     chance = random.Random(seed)
@@ -201,7 +214,7 @@ def bar_15(orders: int, seed: int, over: str) -> Measured:
     return disagreement(rig), f"{len(ends)} orders: {', '.join(f'{count} {word}' for word, count in counts.most_common())}"
 
 
-RUNS: dict[int, Callable[[int, int, str], Measured]] = {3: bar_3, 4: bar_4, 5: bar_5, 6: bar_6, 7: bar_7, 11: bar_11, 15: bar_15}
+RUNS: dict[int, Callable[[int, int, str], Measured]] = {3: bar_3, 4: bar_4, 5: bar_5, 6: bar_6, 7: bar_7, 10: bar_10, 11: bar_11, 12: bar_12, 15: bar_15}
 
 
 def main(argv: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from titan_core.errors import VenueUnavailable
 from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.port import Values
+from titan_core.feed.transport import Connection, Transport
 from titan_core.feed.venues import box_endpoints, rests
 from titan_core.model.enums import StreamKind
 from titan_core.model.instrument import Instrument
@@ -63,11 +64,31 @@ class Seen:
         return [values for _, found, values, _ in self.rows if found is kind]
 
 
+class Overheard(Transport):
+    """A transport that keeps what is sent."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.sent: list[bytes] = []
+
+    async def connect(self, url: str, **settings: Any) -> Connection:  # type: ignore[override]
+        link = await self._inner.connect(url, **settings)
+        send = link.send
+
+        def heard(payload: bytes) -> None:
+            self.sent.append(payload)
+            send(payload)
+
+        link.send = heard  # type: ignore[method-assign]
+        return link
+
+
 class Bench:
     """A box, feeds on it and what they told."""
 
     def __init__(self, box: Box, rest: bool = True, shift_ns: Callable[[], int] = lambda: 0, **settings: Any) -> None:
         self.box = box
+        self.transport = Overheard(BoxTransport(box))
         self.events: list[FeedEvent] = []
         self.instruments: list[Instrument] = [listing.instrument for listing in box.listings.values()]
         http = BoxHttp(box)
@@ -82,7 +103,7 @@ class Bench:
         self.rests = rests(ENDPOINTS, fetch)
         self.feeds = FeedManager(
             self.instruments,
-            BoxTransport(box),
+            self.transport,
             ENDPOINTS,
             clock=lambda: box.now_ns() + shift_ns(),
             steady=box.now_ns,

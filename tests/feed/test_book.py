@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from titan_core.feed.book import Levels, Outcome, SequencedBook
+from titan_core.feed.book import CUT_OFF, Levels, Outcome, SequencedBook
 from titan_core.tape.columns import DEPTH_LEVELS
 
 Side = dict[int, int]
@@ -137,3 +137,59 @@ def test_a_snapshot_for_a_book_in_step_changes_nothing() -> None:
     book.delta(10, 12, ([1], [5]), ([], []))
     assert book.snapshot(11, ([1], [1]), ([2], [1])) is Outcome.REPEATED
     assert book.levels() == ({1: 5}, {2: 9})
+
+
+# -- snapshots that are cut off -----------------------------------------------------------------------------------------
+def deep(best: int, step: int) -> Levels:
+    return [best + step * k for k in range(CUT_OFF)], [1] * CUT_OFF
+
+
+def joined() -> SequencedBook:
+    """A book of 100 levels a side, bids from 1000 down to 901, asks from 1001 up to 1100, in step as of id 10."""
+    book = SequencedBook(joins=True)
+    book.snapshot(9, deep(1000, -1), deep(1001, 1))
+    assert book.delta(10, 10, ([], []), ([], [])) is Outcome.APPLIED
+    return book
+
+
+def test_a_book_whose_best_levels_reach_beyond_its_snapshot_is_worn_until_another_comes() -> None:
+    book = joined()
+    assert not book.wear(901, 1100)
+    book.delta(11, 11, ([1000], [0]), ([], []))
+    for bid, ask in ((900, 1100), (901, 1101), (0, 1100), (901, 0)):
+        assert book.wear(bid, ask) and book.worn and book.readable
+    assert book.delta(12, 13, ([950], [7]), ([], [])) is Outcome.APPLIED
+    assert book.delta(14, 14, ([800], [7]), ([], [])) is Outcome.APPLIED
+    assert book.snapshot(13, ([940, 800], [3, 3]), ([990], [4])) is Outcome.APPLIED
+    assert not book.worn and book.levels() == ({940: 3, 800: 7}, {990: 4}), "what came after the snapshot is on top of it, what came before is in it"
+    assert not book.wear(0, 0), "a side with few levels was not cut off"
+
+
+def test_a_snapshot_that_ends_before_what_was_kept_leaves_a_worn_book_as_it_was() -> None:
+    book = joined()
+    book.wear(900, 1100)
+    book.delta(11, 12, ([950], [7]), ([], []))
+    before = book.levels()
+    assert book.snapshot(9, deep(500, -1), deep(501, 1)) is Outcome.UNFIT
+    assert book.readable and book.worn and book.levels() == before
+
+
+def test_a_worn_book_with_a_newer_snapshot_waits_for_the_stream() -> None:
+    book = joined()
+    book.wear(900, 1100)
+    assert book.snapshot(20, deep(500, -1), deep(501, 1)) is Outcome.WAITING and not book.readable
+    assert book.delta(11, 20, ([1], [1]), ([], [])) is Outcome.WAITING
+    assert book.delta(21, 21, ([499], [0]), ([], [])) is Outcome.APPLIED
+    assert book.depth()[0][:2] == [500, 498]
+
+
+def test_a_price_that_comes_back_makes_a_worn_book_good_again() -> None:
+    book = joined()
+    assert book.wear(900, 1100) and not book.wear(901, 1100) and not book.worn
+    assert book.snapshot(10, ([1], [1]), ([2], [1])) is Outcome.REPEATED
+
+
+def test_a_worn_book_that_loses_its_sequence_is_broken() -> None:
+    book = joined()
+    book.wear(900, 1100)
+    assert book.delta(13, 13, ([1], [1]), ([], [])) is Outcome.BROKEN and not book.readable and not book.worn

@@ -5,7 +5,9 @@ first <= have + 1 <= last. Older ones are repetitions, newer ones prove a loss.
 
 - Bybit sends snapshots in the stream and one id per message (`u`): a snapshot makes the book readable at once.
 - Binance (`U`..`u`) and MEXC (`begin`..`end`, or `version`) send differences only; the snapshot comes by REST. Differences are kept until it is there, and the
-  book is readable once one of them joins it: covers the id after the snapshot's ("How to manage a local order book correctly").
+  book is readable once one of them joins it: covers the id after the snapshot's ("How to manage a local order book correctly"). Such a snapshot holds so many
+  levels and no more. What rests beyond them is unknown until it changes, and prices wander: where the best levels come to lie out there the book is *worn*, and
+  needs another snapshot, though its sequence is whole.
 """
 
 from collections import deque
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Protocol
 
-from titan_core.tape.columns import DEPTH_LEVELS
+from titan_core.tape.columns import DEPTH_LEVELS, PRICE_MAX
 from titan_core.tape.importers.book import Book, BookSide
 
 Levels = tuple[Sequence[int], Sequence[int]]
@@ -23,6 +25,9 @@ Depth = tuple[list[int], list[int], list[int], list[int]]
 
 KEPT = 4096
 """Differences kept while there is no snapshot: minutes, where a venue sends one each 100 ms."""
+
+CUT_OFF = 100
+"""A side of a snapshot with at least so many levels may have been cut off; the venues are asked for a thousand."""
 
 
 class Outcome(IntEnum):
@@ -87,7 +92,7 @@ class PlainSides(Book):
 class SequencedBook:
     """One book. `joins` says that snapshots come from elsewhere and must be joined to the stream of differences."""
 
-    __slots__ = ("_kept", "_sides", "_snapshot", "joins", "last", "readable")
+    __slots__ = ("_kept", "_reach", "_sides", "_snapshot", "joins", "last", "readable", "worn")
 
     def __init__(self, joins: bool, sides: Sides | None = None) -> None:
         self.joins = joins
@@ -95,13 +100,16 @@ class SequencedBook:
         """Whether the book is complete as of `last`."""
         self.last: int | None = None
         """The newest id seen; None before the first."""
+        self.worn = False
+        """Whether the best levels were found to reach beyond what the snapshot told. See `wear`."""
+        self._reach: tuple[int, int] | None = None
         self._sides = PlainSides() if sides is None else sides
         self._kept: deque[tuple[int, int, Levels, Levels]] = deque(maxlen=KEPT)
         self._snapshot: int | None = None
 
     def lose(self) -> None:
         """Forget everything: messages may have been lost."""
-        self.readable = False
+        self.readable = self.worn = False
         self.last = self._snapshot = None
         self._kept.clear()
 
@@ -118,6 +126,8 @@ class SequencedBook:
         if self.readable:
             self._sides.update(bids, asks)
             self.last = last
+            if self.worn:
+                self._kept.append((first, last, bids, asks))
             return Outcome.APPLIED
         if self._snapshot is None:
             self._keep(first, last, bids, asks)
@@ -133,8 +143,13 @@ class SequencedBook:
             self.readable = True
             return Outcome.APPLIED
         if self.readable:
-            return Outcome.REPEATED
+            if not self.worn:
+                return Outcome.REPEATED
+            if self._kept and self._kept[0][0] > update_id + 1:
+                return Outcome.UNFIT
+            self.readable = self.worn = False
         self._sides.load(bids, asks)
+        self._reach = _reach(bids, asks)
         self._snapshot = update_id
         outcome = Outcome.WAITING
         for message in self._kept:
@@ -143,6 +158,17 @@ class SequencedBook:
                 return outcome
         self._kept.clear()
         return outcome
+
+    def wear(self, bid: int, ask: int) -> bool:
+        """Return whether a bid and an ask among the best levels (0: there is none) lie beyond what the snapshot told. The book is worn while they do."""
+        if self._reach is None:
+            return False
+        lowest, highest = self._reach
+        worn = bid < lowest or ask > highest or (not ask and highest < PRICE_MAX)
+        if self.worn and not worn:
+            self._kept.clear()
+        self.worn = worn
+        return worn
 
     def depth(self) -> Depth:
         """Return the ten best levels of either side. Raises ValueError while the book cannot be read."""
@@ -184,6 +210,11 @@ class SequencedBook:
             self._snapshot = None
         self._sides.update(bids, asks)
         return Outcome.APPLIED
+
+
+def _reach(bids: Levels, asks: Levels) -> tuple[int, int]:
+    """Return the lowest bid and the highest ask that a snapshot tells of; a side with few levels is taken for whole."""
+    return min(bids[0]) if len(bids[0]) >= CUT_OFF else 0, max(asks[0]) if len(asks[0]) >= CUT_OFF else PRICE_MAX
 
 
 def _padded(side: BookSide) -> tuple[list[int], list[int]]:

@@ -20,7 +20,7 @@ class FeedEventKind(StrEnum):
     ALIVE = "alive"
     """A topic that was silent sends again."""
     BROKEN = "broken"
-    """A book lost its sequence or was never in step; a snapshot is asked for."""
+    """A book lost its sequence, was never in step or reaches beyond its snapshot; another one is asked for."""
     SYNCED = "synced"
     """A book that could not be read can be read again."""
     MISSED = "missed"

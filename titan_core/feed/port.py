@@ -58,7 +58,7 @@ class Sink(Protocol):
         ...
 
     def resync(self, topic: Topic) -> None:
-        """Ask for a snapshot of a topic's book; until it comes the book cannot be read."""
+        """Ask for a snapshot of a topic's book; until it comes the book cannot be read, or is worn."""
         ...
 
 
@@ -170,6 +170,10 @@ class Codec(Protocol):
 
     def lose(self, name: str | None = None) -> None:
         """Forget what a topic's book (or every one) holds, because messages may have been lost. It cannot be read until it has a new snapshot."""
+        ...
+
+    def worn(self, name: str) -> bool:
+        """Return whether the best levels of a topic's book reach beyond what its snapshot told, so that some may be missing."""
         ...
 
     def readable(self, name: str) -> bool:

@@ -104,6 +104,8 @@ class VenueFeed:
                 continue
             if not self.codec.readable(name):
                 return f"the book of {name} is not in step"
+            if self.codec.worn(name):
+                return f"the best levels of {name} reach beyond its snapshot"
             if not self.connection.watched[name].route.seen and topic.kinds & _BOOKS:
                 return f"{name} has sent nothing yet"
             if name in self._resuming:
@@ -212,7 +214,8 @@ class VenueFeed:
 
     async def _fetch_snapshot(self, topic: Topic, rest: VenueRest) -> None:
         """Ask for a snapshot; where it does not fit, the next difference asks again."""
-        self.tell(FeedEventKind.BROKEN, self.codec.venue, topic.name, f"the book of {topic.name} is not in step; a snapshot is asked for")
+        why = f"the best levels of {topic.name} reach beyond its snapshot" if self.codec.worn(topic.name) else f"the book of {topic.name} is not in step"
+        self.tell(FeedEventKind.BROKEN, self.codec.venue, topic.name, f"{why}; a snapshot is asked for")
         try:
             body = await rest.depth(topic.instrument)
         except VenueUnavailable as error:

@@ -87,6 +87,11 @@ class BaseCodec:
         book = self.books.get(name)
         return book is None or book.book.readable
 
+    def worn(self, name: str) -> bool:
+        """See Codec.worn."""
+        book = self.books.get(name)
+        return book is not None and book.book.worn
+
     def joins(self, name: str) -> bool:
         """Return whether a topic's book needs snapshots by REST."""
         book = self.books.get(name)
@@ -210,6 +215,8 @@ class BookRoute:
         outcome = self.book.snapshot(update_id, bids, asks)
         if outcome is Outcome.APPLIED:
             self.emit(event_ns)
+        elif outcome is Outcome.UNFIT and self.book.readable:
+            return False
         elif outcome is Outcome.UNFIT:
             self.codec.fault(FaultKind.UNSYNCED, f"{self.topic.name}: the snapshot ends at id {update_id}, before the first difference kept; another is needed")
             return False
@@ -218,13 +225,21 @@ class BookRoute:
     def emit(self, event_ns: int) -> None:
         """Emit the rows of the book as it is now."""
         if self.depth is None:
-            self._emit(event_ns, self.book.best(), None)
+            best = self.book.best()
+            self._check_reach(best[0], best[1])
+            self._emit(event_ns, best, None)
         else:
             self.told(event_ns, self.book.depth())
 
     def told(self, event_ns: int, depth: Depth) -> None:
         """Emit the rows of a book with these best levels."""
+        self._check_reach(depth[0][-1], depth[2][-1])
         self._emit(event_ns, (depth[0][0], depth[2][0], depth[1][0], depth[3][0]), depth)
+
+    def _check_reach(self, bid: int, ask: int) -> None:
+        """Ask for another snapshot where the best levels reach beyond the last one; whoever is handed the row can see that in time."""
+        if self.book.joins and self.book.wear(bid, ask):
+            self.codec.sink.resync(self.topic)
 
     def _emit(self, event_ns: int, best: tuple[int, int, int, int], depth: Depth | None) -> None:
         self.since_ns = self.now_ns()

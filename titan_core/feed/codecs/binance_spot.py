@@ -225,7 +225,7 @@ class BinanceSpot(BaseCodec):
         plain, read, book = self._plain_depth(route), c.depth, route.book
 
         def take(frame: bytes) -> None:
-            if book.readable:
+            if book.readable and not book.worn:
                 last, sent_ms = read(frame, room, book.last, sides.sides, sides.told)
                 if last >= 0:
                     book.last = last

@@ -27,14 +27,15 @@ class _Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Take one frame."""
         kind = frame.msg_type
-        if kind == self.text or kind == self.binary:
-            if frame.fin and self.delivers:
-                self.on_frame(frame.get_payload_as_bytes())
-            elif not frame.fin:
-                self.parts[:] = frame.get_payload_as_bytes()
+        if kind == self.text and frame.fin:
+            self.on_frame(frame.get_payload_as_bytes())
+        elif kind == self.text or kind == self.binary:
+            self.parts[:] = frame.get_payload_as_bytes()
+            if frame.fin:
+                self.on_frame(bytes(self.parts))
         elif kind == self.rest:
             self.parts += frame.get_payload_as_bytes()
-            if frame.fin and self.delivers:
+            if frame.fin:
                 self.on_frame(bytes(self.parts))
         elif kind == WSMsgType.CLOSE:
             transport.send_close(frame.get_close_code(), frame.get_close_message())
@@ -58,6 +59,10 @@ class _Listener(WSListener):
             self.on_closed(self.reason)
 
 
+def _drop(frame: bytes) -> None:
+    pass
+
+
 class PicowsConnection(Connection):
     """One open websocket."""
 
@@ -77,6 +82,7 @@ class PicowsConnection(Connection):
     async def close(self) -> None:
         """See Connection.close."""
         self._listener.delivers = False
+        self._listener.on_frame = _drop
         if self._listener.reason is None:
             self._transport.send_close()
             self._transport.disconnect()
