@@ -184,6 +184,6 @@ def _summary(picture: SessionStatus, where: "Places", json: bool) -> None:
     ]
     for held in picture.positions:
         rows.append(("position", f"{held.quantity} {held.instrument} from {held.entry_price}; its stop at {held.stop or 'nothing'} rests at the venue"))
-    rows += [("journal", f"{where.journal}; `titan run` goes on from here, `titan run --fresh` begins anew")]
+    rows += [("journal", f"{where.journal}; the same command goes on from here" + (", with --fresh it begins anew" if picture.mode == "paper" else ""))]
     for label, text in rows:
         screen.print(f"  {label:<10}{text}", markup=False, highlight=False, soft_wrap=True)
