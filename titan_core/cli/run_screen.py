@@ -20,7 +20,7 @@ from titan_core.errors import TitanError
 if TYPE_CHECKING:
     from titan_core.app.control.places import Places
 
-REFRESH_S = 0.25
+REFRESH_S = 0.5
 LINE_S = 10.0
 
 

@@ -18,7 +18,7 @@ from titan_core.app.live.status import (
 )
 from titan_core.engine.account import NOBODY
 from titan_core.engine.heard import Wish
-from titan_core.engine.phases import PhaseBook
+from titan_core.engine.phases import OPERATING, PhaseBook
 from titan_core.errors import TitanError
 from titan_core.ledger.trades import RoundTrip
 from titan_core.model.enums import StreamKind
@@ -69,7 +69,7 @@ def _phase(session: Session, book: PhaseBook) -> PhaseStatus:
         state=str(state) if state is not None else governor.machine.configuration.mode,
         band=f"{(band.lower if band else 0) // MONEY_PER_USDT:,}–{upper} USDT",
         equity=Money(equity2 // 2),
-        day_result=Money((equity2 - book.base2) // 2 if book.desks else 0),
+        day_result=Money((equity2 - book.base2) // 2 if state in OPERATING else 0),
         positions=len(governor.closing.held(book)),
         broken=book.broken,
     )
