@@ -72,6 +72,19 @@ def test_what_is_no_secret_stays(text: str) -> None:
     assert Redactor([SECRET]).redact(text) == text
 
 
+@pytest.mark.parametrize(
+    "frame",
+    [
+        f'> TEXT \'{{"op": "auth", "args": ["{SECRET[:6]}-key", 1700000000000, "{SIGNATURE}"]}}\'',
+        f'> TEXT \'{{"op": "auth", "args": ["{SECRET[:6]}-key", 17...{SIGNATURE[-20:]}"]}}\' [133 bytes]',
+        f'> TEXT \'{{"args": ["{SECRET[:6]}-key", 1700000000000, "{SIGNATURE[-20:]}"], "op": "auth"}}\'',
+        f'> TEXT \'{{"method":"login","param":{{"apiKey":"{SECRET[:6]}-...{SIGNATURE[-20:]}"}}}}\' [170 bytes]',
+    ],
+)
+def test_a_login_is_redacted_also_where_its_key_was_found_before_and_the_library_has_cut_it_short(frame: str) -> None:
+    assert SIGNATURE[-20:] not in Redactor([f"{SECRET[:6]}-key"]).redact(frame)
+
+
 def test_a_secret_that_cannot_be_told_from_a_word_is_refused() -> None:
     with pytest.raises(ValueError, match="6 characters or more"):
         Redactor(["abc"])

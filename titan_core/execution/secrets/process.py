@@ -22,6 +22,8 @@ WITHHELD = "[withheld: this text held a secret]\n"
 _STYLE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _BREAKS = re.compile("[\\s\\\\\u2500-\u257f|]+")
 """What stands between the pieces of a value that was wrapped: blanks, ends of lines, the borders of a table."""
+LEAST_BROKEN = 8
+"""A shorter text holds no whole secret."""
 _DUMP_NOTHING = "0"
 
 
@@ -50,7 +52,15 @@ class GuardedStream:
         if shown != plain:
             styled = self._redactor.redact(text)
             text = styled if _STYLE.sub("", styled) == shown else shown
-        return WITHHELD if self._redactor.holds_secret(_BREAKS.sub("", shown)) else text
+        return WITHHELD if self._is_broken(plain, shown) else text
+
+    def _is_broken(self, plain: str, shown: str) -> bool:
+        """Whether a secret or a signature is there that only its line breaks have kept from being found."""
+        if len(plain) < LEAST_BROKEN or "\n" not in plain:
+            return False
+        if self._redactor.holds_secret(_BREAKS.sub("", shown)):
+            return True
+        return self._redactor.digests_in(_BREAKS.sub("", plain)) > self._redactor.digests_in(plain)
 
 
 class Guard:

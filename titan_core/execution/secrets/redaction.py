@@ -32,10 +32,11 @@ _NAMED = re.compile(
     (?: (b? \\* ["']) (?: (?! \\* ["']) . )* | (?! \\* ["'\[{{(] | b["'] | None\b | {re.escape(SHOWN)}) [^\s&"',;)}}\]\\]+ )"""
 )
 # a websocket's login, whose signature has no name: {{"op":"auth","args":["key",1700000000000,"signature"]}}
-_LOGIN = re.compile(r"""(?i)(\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login)\\*["'].{0,80}?\\*["']args\\*["']\s*:\s*\[)[^\]]*""")
-_LOGIN_TURNED = re.compile(r"""(?i)(\\*["']args\\*["']\s*:\s*\[)[^\]]*(\].{0,80}?\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login))""")
+_LOGIN = re.compile(r"""(?i)(\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login)\\*["'].{0,80}?\\*["']args\\*["']\s*:\s*\[)(?:\[redacted]|[^\]])*""")
+_LOGIN_TURNED = re.compile(r"""(?i)(\\*["']args\\*["']\s*:\s*\[)(?:\[redacted]|[^\]])*(\].{0,80}?\\*["']op\\*["']\s*:\s*\\*["'](?:auth|login))""")
 # what HMAC-SHA256 and HMAC-SHA512 look like
 _DIGEST = re.compile(r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{64}){1,2}(?![0-9A-Fa-f])")
+_DIGEST_RUN = re.compile(r"(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{64,}")
 
 
 class Redactor:
@@ -71,6 +72,10 @@ class Redactor:
     def holds_secret(self, text: str) -> bool:
         """Whether a registered secret is in the text, in any form."""
         return self._values is not None and self._values.search(text) is not None
+
+    def digests_in(self, text: str) -> int:
+        """Count what looks like a signature or contains one."""
+        return sum(1 for _ in _DIGEST_RUN.finditer(text))
 
     def traceback_of(self, error: BaseException, *, show_locals: bool = False) -> str:
         """Format an exception with its causes and, if asked, the locals of each frame."""
