@@ -1,7 +1,7 @@
 """How long an order takes from the frame that causes it: to its approval, and to the socket with its moment durable in the journal.
 
 The venue in a box runs in a process of its own and sends over loopback sockets; the session is the real one, its journal is on disk. The strategy enters and
-leaves by limit orders far from the market whenever the best bid moves: at the venue as often as the rate limit lets it, and with orders that stay in this
+leaves by limit orders far from the market at quotes: at the venue as often as the rate limit lets it, and with orders that stay in this
 process (paper on the venue's feed) a hundred times a second, which tells the way to the approval while it is in the processor's caches.
 """
 
@@ -48,7 +48,7 @@ EVERY_S = {"venue": 0.25, "paper": 0.01}
 
 
 class Toucher(Strategy):
-    """Asks for an entry far below the market at a move of the bid, withdraws it, waits for the rate limit, and does it again."""
+    """Asks for an entry far below the market at a quote, withdraws it, waits, and does it again."""
 
     id = StrategyId("toucher")
     every_s = EVERY_S["venue"]
@@ -57,12 +57,9 @@ class Toucher(Strategy):
         self.wait(market, None)
 
     def wait(self, market: Any, timer: Any) -> None:
-        bid = market.perp.quote()[0]
-        self.armed = [market.arm(market.perp.bid_above(bid + 1), self.enter), market.arm(market.perp.bid_below(bid - 1), self.enter)]
+        market.arm(market.perp.bid_above(1), self.enter)  # the next quote, whatever it is
 
     def enter(self, market: Any, condition: Any) -> None:
-        for each in self.armed:
-            market.disarm(each)
         bid = market.perp.quote()[0]
         order = market.enter(market.perp, 2, limit=bid * 97 // 100, stop=bid * 95 // 100)
         if not isinstance(order, Refused):
