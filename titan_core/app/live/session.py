@@ -45,6 +45,8 @@ from titan_core.tape.manifest import GridSource, InstrumentEntry, to_json
 NOTES = 60
 STOP_PATIENCE_S = 30.0
 CLOCK_TRIES = 5
+WATCHED_PATIENCE_S = 15.0
+"""How long a start waits for the price of something that is only watched: positions must not go unattended because of it."""
 QUICK_S = 0.25
 """An answer within this is good enough to tell the venue's clock by."""
 
@@ -315,15 +317,16 @@ class Session:
         self.feeds.subscribe(instrument.venue, instrument.symbol, kinds_of(instrument) | {StreamKind.GAP}, both)
 
     async def _quotes(self) -> None:
-        """Wait until every instrument has a price; without one nothing can be valued."""
+        """Wait until every instrument that we trade has a price; without one nothing can be valued. What is only watched is waited for a while."""
+        traded, began_s = self.setup.order_venues, asyncio.get_running_loop().time()
         told = False
-        for waited in range(10_000_000):
-            missing = [i.id for k, i in enumerate(self.setup.instruments) if not self.engine.value2(k)]
-            if not missing:
+        while missing := [i for k, i in enumerate(self.setup.instruments) if not self.engine.value2(k)]:
+            waited_s = asyncio.get_running_loop().time() - began_s
+            if waited_s >= WATCHED_PATIENCE_S and not any(i.venue in traded for i in missing):
                 return
-            if waited == 100 and not told:
+            if waited_s >= 5.0 and not told:
                 told = True
-                self.note("feed", f"no price yet of {', '.join(missing)}: is the venue reachable?")
+                self.note("feed", f"no price yet of {', '.join(i.id for i in missing)}: is the venue reachable?")
             await asyncio.sleep(0.05)
 
     # -- what reaches the engine --------------------------------------------------------------------------------------
