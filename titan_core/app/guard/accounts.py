@@ -16,13 +16,14 @@ from titan_core.execution.bybit.client import BybitClient
 from titan_core.execution.bybit.door import Door as BybitDoor
 from titan_core.execution.bybit.words import CATEGORY, Instruments
 from titan_core.execution.client import VenueClient
-from titan_core.execution.http import Http, through_ccxt
+from titan_core.execution.http import Http, carried_by
 from titan_core.execution.limiter import Lane, Limiter
 from titan_core.execution.mexc.client import MexcClient
 from titan_core.execution.mexc.door import Door as MexcDoor
 from titan_core.execution.mexc.words import Contracts
 from titan_core.execution.reports import PositionReport
-from titan_core.feed.hosts import HostPolicy, guarded_connector
+from titan_core.feed.hosts import HostPolicy
+from titan_core.feed.rest.session import guarded_session
 
 if TYPE_CHECKING:
     import aiohttp
@@ -33,6 +34,7 @@ LOOK_S = 15.0
 """A look that takes longer has failed; one that an emergency has pushed out of the queue never ends by itself."""
 KEEP_ALIVE_S = 75.0
 """Longer than from look to look, so that a connection stands when it is needed."""
+NAMES_TIMEOUT_S = 2.0
 NAMES_S = 300
 """How long an address is believed without asking again; where nobody answers, the last one goes on."""
 
@@ -42,7 +44,7 @@ class GuardedAccount:
     """One account as the guard reaches it."""
 
     client: VenueClient
-    exchange: Any
+    session: "aiohttp.ClientSession"
     _clock: "VenueClock"
 
     async def look(self) -> list[PositionReport]:
@@ -63,7 +65,7 @@ class GuardedAccount:
 
     async def close(self) -> None:
         """Let go of its connections."""
-        await self.exchange.session.close()
+        await self.session.close()
 
 
 @define
@@ -80,39 +82,38 @@ class VenueClock:
 def make_account(order: AccountOrder, timeout_s: float) -> GuardedAccount:
     """Make one; it is not asked anything yet. Raises TitanError where nothing is known of the venue, ImportError without the `live` extra."""
     loop, clock = asyncio.get_running_loop(), VenueClock()
-    makers: dict[str, Callable[[AccountOrder, Limiter, float, VenueClock], tuple[VenueClient, Any]]] = {"bybit": _bybit, "mexc": _mexc}
+    makers: dict[str, Callable[[AccountOrder], tuple[Any, _Make]]] = {"bybit": _bybit, "mexc": _mexc}
     if order.family not in makers:
         raise TitanError(f"the guard knows {', '.join(makers)}, found an account at {order.family!r}")
     limiter = Limiter(loop.time, loop.call_later, rate_per_s=RATE_PER_S, burst=RATE_PER_S, reserved=RESERVED)
-    client, exchange = makers[order.family](order, limiter, timeout_s, clock)
-    exchange.nonce = lambda: clock.now_ns() // 1_000_000
-    exchange.session = _session(HostPolicy.of([order.family], simulator=order.is_simulator), exchange.cafile)
-    return GuardedAccount(client, exchange, clock)
+    exchange, make = makers[order.family](order)
+    exchange.nonce = exchange.milliseconds = lambda: clock.now_ns() // 1_000_000
+    session = _session(HostPolicy.of([order.family], simulator=order.is_simulator), exchange.cafile, timeout_s)
+    return GuardedAccount(make(carried_by(session, exchange), limiter, timeout_s, clock.now_ns), session, clock)
 
 
-def _bybit(order: AccountOrder, limiter: Limiter, timeout_s: float, clock: VenueClock) -> tuple[VenueClient, Any]:
+_Make = Callable[[Http, Limiter, float, Callable[[], int]], VenueClient]
+
+
+def _bybit(order: AccountOrder) -> tuple[Any, _Make]:
     import ccxt.async_support as ccxt
 
     exchange: Any = ccxt.bybit({"apiKey": order.key, "secret": order.secret, "options": {"enableUnifiedAccount": True, "enableUnifiedMargin": False}})
     exchange.urls["api"] = {name: order.rest_url for name in exchange.urls["api"]}
     known = Instruments([instrument for instrument in order.instruments if instrument.venue in CATEGORY])
-    return BybitClient(BybitDoor(exchange, _http(exchange), limiter, timeout_s), known, now_ns=clock.now_ns), exchange
+    return exchange, lambda http, limiter, timeout_s, now_ns: BybitClient(BybitDoor(exchange, http, limiter, timeout_s), known, now_ns=now_ns)
 
 
-def _mexc(order: AccountOrder, limiter: Limiter, timeout_s: float, clock: VenueClock) -> tuple[VenueClient, Any]:
+def _mexc(order: AccountOrder) -> tuple[Any, _Make]:
     import ccxt.async_support as ccxt
 
     exchange: Any = ccxt.mexc({"apiKey": order.key, "secret": order.secret, "options": {"defaultType": "swap"}})
-    exchange.urls["api"] |= {"contract": {"public": f"{order.rest_url}/api/v1/contract", "private": f"{order.rest_url}/api/v1/private"}}
+    exchange.urls["api"]["contract"] = {"public": f"{order.rest_url}/api/v1/contract", "private": f"{order.rest_url}/api/v1/private"}
     known = Contracts(instrument for instrument in order.instruments if instrument.venue.startswith("mexc"))
-    return MexcClient(MexcDoor(exchange, _http(exchange), limiter, timeout_s), known, clock.now_ns), exchange
+    return exchange, lambda http, limiter, timeout_s, now_ns: MexcClient(MexcDoor(exchange, http, limiter, timeout_s), known, now_ns)
 
 
-def _http(exchange: Any) -> Http:
-    return through_ccxt(exchange)
-
-
-def _session(policy: HostPolicy, authorities: str) -> "aiohttp.ClientSession":
+def _session(policy: HostPolicy, authorities: str, timeout_s: float) -> "aiohttp.ClientSession":
     import ssl
 
     import aiohttp
@@ -127,7 +128,7 @@ def _session(policy: HostPolicy, authorities: str) -> "aiohttp.ClientSession":
 
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
             try:
-                self._known[host, port, family] = await asyncio.wait_for(self._asks.resolve(host, port, family), 2.0)
+                self._known[host, port, family] = await asyncio.wait_for(self._asks.resolve(host, port, family), NAMES_TIMEOUT_S)
             except (OSError, TimeoutError):
                 if (host, port, family) not in self._known:
                     raise
@@ -137,9 +138,7 @@ def _session(policy: HostPolicy, authorities: str) -> "aiohttp.ClientSession":
             await self._asks.close()
 
     trusted = ssl.create_default_context(cafile=authorities)
-    return aiohttp.ClientSession(
-        connector=guarded_connector(policy, ssl=trusted, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=NAMES_S, resolver=Remembering())
-    )
+    return guarded_session(policy, timeout_s=timeout_s, ssl=trusted, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=NAMES_S, resolver=Remembering())
 
 
 async def look_at_all(accounts: list[GuardedAccount]) -> str:

@@ -71,9 +71,11 @@ class GuardDuty:
         elif isinstance(word, Reopen) and self.state == LATCHED:
             self.say("the operator has taken the latch away")
             self.latch = None
+            if self._acting is not None:
+                self._acting.cancel()  # it looks for what is late, as long as the session is silent
+                self._acting = None
             self._silence.heard()
-            self._stand(WATCHING)
-            self.page.open()
+            self._open()
 
     def session_ended(self) -> None:
         """The session's end of the socket was closed."""
@@ -176,8 +178,11 @@ class GuardDuty:
         if problem and self.state in (WATCHING, BLIND):
             self._stand(BLIND, f"it cannot read the venue: {problem}")
         elif not problem and self.state == BLIND:
-            self._stand(WATCHING)
-            self.page.open()
+            self._open()
+
+    def _open(self) -> None:
+        self.page.open()
+        self._stand(WATCHING)
 
     def _stand(self, state: str, text: str = "") -> None:
         if (state, text) != (self.state, self.text):
@@ -200,9 +205,10 @@ class GuardDuty:
         if (self._last is not None and self._last.is_held) or await self._is_found_in_the_market():
             await self._leave(latch)
             return
-        self._stand(WATCHING if before == WATCHING else BLIND, "" if before == WATCHING else "it has yet to look at the venue")
         if before == WATCHING:
-            self.page.open()
+            self._open()
+        else:
+            self._stand(BLIND, "it has yet to look at the venue")
 
     async def _is_found_in_the_market(self) -> bool:
         """Ask the venue until the session is back; what was on its way when it fell silent may be filled by now."""

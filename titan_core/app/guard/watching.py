@@ -47,7 +47,7 @@ def code_of(strategy: Any) -> str:
             continue
         package = getattr(sys.modules.get(top), "__file__", None) if module.__package__ else None
         if package:
-            return os.path.dirname(package)
+            return os.path.dirname(str(package))
         if module.__file__:
             return os.path.abspath(module.__file__)
     return ""
