@@ -133,7 +133,7 @@ class Steering:
         return ServiceDesk(book.id if book else BRAIN, slot if slot >= 0 else self._governor.brain_slot, book)
 
     def found(self, k: int) -> None:
-        """Look at a position that has changed or was there at the start: nobody's is the Brain's, so that no phase may enter there, and none is without a stop."""
+        """Look at a position that has changed or was there at the start: nobody's is the Brain's, no phase may enter there, and none is without a stop."""
         engine = self._engine
         if engine.account.owner[k] == self._governor.brain_slot:
             self._governor.exposure.lease[k] = self._governor.brain_slot

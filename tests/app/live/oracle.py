@@ -1,6 +1,7 @@
 """What must hold at every moment of simulated trading, judged from the venue's truth and from what is on the disk, not from what the session believes."""
 
 import hashlib
+from collections import deque
 from typing import Any
 
 import msgspec
@@ -24,6 +25,8 @@ ON_ITS_WAY_NS = 20 * MS
 GRACE_S = 15.0
 """How long a position may be without a stop at the venue while a session runs there and is answered."""
 LEVERAGE = 15
+PEAK_S = 35.0
+"""How far the peak of equity on the disk may be behind the engine's."""
 OUT_OF_BAND = "brain.out"
 STALE = ("ts_ns", "peak2", "worst_drawdown_ppm")
 """What the memory in the journal may be behind in: it moves with every tick."""
@@ -40,6 +43,8 @@ class Paper:
     counts: dict[str, int] = field(factory=dict)
     panicked_ns: int | None = None
     peak2: int | None = None
+    rebased: bool = False
+    """Whether the peak has been moved since somebody last looked."""
     _read: int = 0
     _doubts: dict[str, str] = field(factory=dict)
     _troubles: dict[str, str] = field(factory=dict)
@@ -85,7 +90,7 @@ class Paper:
         elif isinstance(word, VenueTroubled):
             self._troubles[word.venue] = word.reason
         elif isinstance(word, Deposited):
-            moved = 2 * word.amount
+            moved, self.rebased = 2 * word.amount, True
         for decision in moment.decisions:
             self._count(decision[0])
             if decision[0] == "chart":
@@ -97,7 +102,7 @@ class Paper:
         if resumed and self.panicked_ns is not None and moment.memory is not None and not moment.memory.is_in("emergency"):
             self.panicked_ns, self.peak2 = None, None
         if resumed:
-            self.peak2 = None
+            self.peak2, self.rebased = None, True
         for sent in moment.sent:
             if isinstance(sent, Submit):
                 self._submit(moment, sent)
@@ -146,7 +151,7 @@ class Oracle:
     _told_bare: bool = False
     _strange: bool = False
     """Whether somebody else has traded in the position that is open now."""
-    _peak2: int = 0
+    _peaks: deque[tuple[float, int]] = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.paper = Paper(self.disk, self.breaks)
@@ -211,6 +216,19 @@ class Oracle:
             self.breaks.append(f"the gate is open at {session.engine.now}, the panic was at {self.paper.panicked_ns}")
         if self.paper.is_level:
             self._state(session)
+        self._persisted_peak(session)
+
+    def _persisted_peak(self, session: Session) -> None:
+        """The peak that a kill leaves must not be older than so many seconds."""
+        governor, now, known = session.governor, session.engine.now / S, self.paper.kept.memory
+        if self.session is not session or known is None or self.paper.rebased:
+            self.session, self.paper.rebased = session, False
+            self._peaks.clear()
+        self._peaks.append((now, max(governor.peak2, governor.watch.peak2())))
+        while self._peaks and self._peaks[0][0] < now - PEAK_S:
+            _, peak2 = self._peaks.popleft()
+            if known is not None and known.peak2 < peak2:
+                self.breaks.append(f"at {session.engine.now} the peak on the disk is {known.peak2}, {PEAK_S:.0f} s ago it was {peak2}")
 
     def _stops(self, session: Session, passed_s: float) -> None:
         account = self.box.exchanges["bybit"].account

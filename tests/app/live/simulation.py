@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
@@ -9,16 +10,22 @@ from attrs import evolve, frozen
 from tests.app.live.oracle import Oracle
 from tests.app.live.rig import Churner, assert_agrees, setup_on
 from tests.app.live.storm import Life, Storm, draw
+from titan_core.app.live.entries import entry_codec
+from titan_core.app.live.playback import compare, processes
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Setup
+from titan_core.brain.limits import BrainLimits
 from titan_core.engine.heard import Wish
 from titan_core.engine.phases import PhaseBinding
 from titan_core.errors import ConfigError, TitanError
+from titan_core.feed.recorder import make_tape
 from titan_core.journal.memory import MemoryDisk
+from titan_core.model.ids import VenueId
 from titan_core.model.units import S
 from titan_core.simulator.box import Box
 from titan_core.simulator.faults import FaultKind, Rule
 from titan_core.simulator.virtual_loop import run_virtual
+from titan_core.tape.store import open_tape
 from titan_core.testing.phases import make_phase, named
 
 TICKS_PER_DAY = 100_000
@@ -55,8 +62,9 @@ def trader(storm: Storm, life: int) -> list[PhaseBinding]:
 class Simulation:
     """One box, one disk, many processes."""
 
-    def __init__(self, storm: Storm, say: Callable[[str], None] = lambda text: None) -> None:
-        self.storm, self._say = storm, say
+    def __init__(self, storm: Storm, say: Callable[[str], None] = lambda text: None, recordings: Path | None = None) -> None:
+        """With `recordings`, an empty folder, every process is recorded and played back at the end."""
+        self.storm, self._say, self._recordings = storm, say, recordings
         self.box = Box(storm.seed, balance_usdt=storm.balance, ticks_per_day=TICKS_PER_DAY, faults=storm.rules)
         self.disk = MemoryDisk()
         self.oracle = Oracle(self.box, self.disk)
@@ -77,13 +85,16 @@ class Simulation:
         self.box.faults.remove()
         if not self.oracle.breaks and not self.delisted:
             self._end_quietly(len(storm.lives))
+        if self._recordings is not None:
+            self._play_back(self._recordings)
         self.oracle.paper.catch_up()
         counts = self.counts | self.oracle.paper.counts | struck
         return Report(storm.seed, storm.seconds / 3_600, self.oracle.trace(), tuple(self.oracle.breaks), counts)
 
     # -- one process ------------------------------------------------------------------------------------------------
     def _setup(self, number: int) -> Setup:
-        setup = setup_on(self.box, self.disk, trader(self.storm, number), seed=self.storm.seed)
+        recording = self._recordings / f"life-{number}" if self._recordings is not None else None
+        setup = setup_on(self.box, self.disk, trader(self.storm, number), seed=self.storm.seed, recording=recording)
         return evolve(setup, clock=lambda: self.box.now_ns() + self.step_ns, steady=self.box.now_ns)
 
     def _live(self, life: Life, number: int) -> None:
@@ -110,7 +121,7 @@ class Simulation:
                 self.oracle.breaks.append(f"process {number} ended with {error!r}")
         except (TitanError, AssertionError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
             self.oracle.breaks.append(f"process {number} ended with {type(error).__name__}: {error}")
-        self._count("processes")
+        self._count("lives")
 
     async def _watch(self, session: Session) -> None:
         while True:
@@ -182,6 +193,22 @@ class Simulation:
 
         self._run(number, ending)
 
+    def _play_back(self, folder: Path) -> None:
+        """Play every process back from its recording and the words in the journal: the decisions must be the same."""
+        codec = entry_codec()
+        for process in processes(codec.decode(payload) for _, payload in self.disk.entries):
+            name = process.started.recording
+            try:
+                make_tape(folder / name, folder / name / "tape")
+            except TitanError:
+                self._count("not recorded")
+                continue
+            bindings = trader(self.storm, int(name.removeprefix("life-")))
+            found = compare(process, open_tape(folder / name / "tape"), bindings, BrainLimits(), frozenset({VenueId("bybit-linear")}))
+            self._count("played back")
+            if not found.is_equal:
+                self.oracle.breaks.append(f"process {process.started.boot} decides otherwise when it is played back: {found.difference}")
+
     def _tell(self, number: int, text: str) -> None:
         self._say(f"{(self.box.now_ns() - self.box.start_ns) / S:10.3f} {number:3d} {text}")
 
@@ -189,6 +216,13 @@ class Simulation:
         self.counts[name] = self.counts.get(name, 0) + 1
 
 
-def simulate(seed: int, hours: float, *, keep: Callable[[Rule], bool] = lambda rule: True, say: Callable[[str], None] = lambda text: None) -> Report:
+def simulate(
+    seed: int,
+    hours: float,
+    *,
+    keep: Callable[[Rule], bool] = lambda rule: True,
+    say: Callable[[str], None] = lambda text: None,
+    recordings: Path | None = None,
+) -> Report:
     """Simulate the storm of a seed."""
-    return Simulation(draw(seed, hours * 3_600, keep), say).run()
+    return Simulation(draw(seed, hours * 3_600, keep), say, recordings).run()

@@ -17,7 +17,10 @@ BODIES = (
     FaultKind.EMPTY, FaultKind.TRUNCATED, FaultKind.HTML,
 )  # fmt: skip
 FRAMES = (FaultKind.DROP_FRAME, FaultKind.DUPLICATE, FaultKind.SHUFFLE)
-TOPICS = ("/v5/private order", "/v5/private execution", "/v5/private*", "/v5/trade answer", "/v5/trade request", "*orderbook*", "*publicTrade*", "*tickers*", "/stream*")
+TOPICS = (
+    "/v5/private order", "/v5/private execution", "/v5/private*", "/v5/trade answer", "/v5/trade request", "*orderbook*", "*publicTrade*", "*tickers*",
+    "/stream*",
+)  # fmt: skip
 SOCKETS = ("/v5/private", "/v5/trade", "/v5/public/linear", "/stream*", "*")
 STATUSES = (403, 429, 500, 502, 504)
 BY_HAND = (FaultKind.ADL, FaultKind.LIQUIDATION, FaultKind.MANUAL_TRADE)
@@ -82,7 +85,8 @@ def _episode(dice: random.Random, at_s: float) -> Rule:
         )
     )  # fmt: skip
     if kind in BY_HAND:
-        return Rule(kind=kind, venue="bybit", symbol=PERP_SYMBOL, from_s=at_s, lots=dice.choice((-40, -7, 3, 12, 60)) if kind is not FaultKind.ADL else dice.choice((0, 2)))
+        lots = dice.choice((0, 2)) if kind is FaultKind.ADL else dice.choice((-40, -7, 3, 12, 60))
+        return Rule(kind=kind, venue="bybit", symbol=PERP_SYMBOL, from_s=at_s, lots=lots)
     if kind in (FaultKind.MUTE, FaultKind.DROP_FRAME):
         return Rule(kind=kind, where=dice.choice(TOPICS), probability=1.0 if kind is FaultKind.MUTE else 0.5, **window)
     if kind in (FaultKind.BLACK_HOLE, FaultKind.DISCONNECT, FaultKind.REFUSE):
@@ -103,10 +107,10 @@ def _lives(dice: random.Random, seconds: float) -> tuple[Life, ...]:
     while spent < seconds:
         length = dice.choice((0.02, 0.5, 5.0, 60.0, 300.0, 900.0, 1_800.0)) * dice.uniform(0.5, 1.5)
         wishes: list[tuple[float, str]] = []
-        if dice.random() < 0.25:
+        if dice.random() < 0.2:
             wishes.append((dice.uniform(0, length), "panic"))
-        if dice.random() < 0.35:
-            wishes.append((dice.uniform(0, length), "resume"))
+        if dice.random() < 0.7:
+            wishes.append((dice.uniform(0, min(length, 200.0)), "resume"))
         if dice.random() < 0.2:
             wishes.append((dice.uniform(0, length), "clock"))
         end = dice.choice(("kill", "kill", "kill", "stop", "stop_flat"))

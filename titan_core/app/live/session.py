@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from titan_core.app.live.asking import VenueReader
-from titan_core.app.live.entries import Ended, Kept, Sent, Started, Submit
+from titan_core.app.live.entries import Ended, Kept, Moment, Sent, Started, Submit
 from titan_core.app.live.folding import add, empty, fold
 from titan_core.app.live.journalling import Journalling
 from titan_core.app.live.market import history_rows, kinds_of, layout_of, router, warm
@@ -26,6 +26,7 @@ from titan_core.brain.table import LOCKED
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.heard import Asked, Deposited, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
+from titan_core.engine.memory import remember
 from titan_core.engine.mirror import MirrorVenue
 from titan_core.errors import TitanError, Unreadable, VenueUnavailable
 from titan_core.execution.client import Listener
@@ -379,6 +380,12 @@ class Session:
         self.journalling.flush(self.engine, self.governor, self.engine.now if ts_ns is None else ts_ns, word)
         if self.governor.machine.configuration.is_in("stopped"):
             self._stopped.set()
+
+    def remember_peak(self) -> None:
+        """Write a peak of equity down that only the market has made."""
+        known, governor = self.kept.memory, self.governor
+        if known is not None and max(governor.peak2, governor.watch.peak2()) > known.peak2:
+            self.journalling.write(Moment(ts_ns=self.engine.now, memory=remember(governor, self.engine)), ())
 
     def _lost(self, sent: tuple[Sent, ...], reason: str) -> None:
         """Orders that could not be journalled were not sent: whoever waits for them is told."""

@@ -20,6 +20,8 @@ LOOK_S = 1.0
 PROBE_S = 5.0
 CLOCK_S = 60.0
 AGREE_S = 60.0
+PEAK_S = 30.0
+"""How often a peak of equity that nothing else has made the journal remember is written down: draw-down is measured from it after a kill as well."""
 LOST_S = 30.0
 MOST_OFFSET_NS = 500 * MS
 RECOVERABLE = (Outcome.CLOCK, Outcome.BANNED, Outcome.MAINTENANCE, Outcome.NOT_ALLOWED, Outcome.POSITION_MODE)
@@ -45,6 +47,7 @@ class Watching:
         loop, session = asyncio.get_running_loop(), self._session
         last_look = last_probe = last_clock = loop.time()
         last_agree = loop.time() - AGREE_S + PROBE_S
+        last_peak = loop.time()
         while True:
             await asyncio.sleep(TICK_S)
             session.tick()
@@ -61,6 +64,9 @@ class Watching:
             if not session.trading.service.is_streaming and now - last_probe >= PROBE_S:
                 last_probe = now
                 session.trading.service.refresh()
+            if now - last_peak >= PEAK_S:
+                last_peak = now
+                session.remember_peak()
             if now - last_agree >= AGREE_S:
                 last_agree = now
                 session.tasks.start(session.agree())
