@@ -8,19 +8,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hanger  # lies beside this script
+import hanger  # lies beside this script, as do its parts
+from parts import PERP
 
 from titan_core.app.guard.gate import GatedClient
 from titan_core.app.guard.guard import Guard, GuardedVenue, GuardTimes
 from titan_core.app.guard.words import Watched
 from titan_core.execution.reports import Answer
 from titan_core.execution.secrets.secret import Secret
-from titan_core.model.enums import InstrumentKind
-from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId, VenueId
-from titan_core.model.instrument import Instrument
+from titan_core.model.ids import ClientOrderId, InstrumentId, PhaseId, StrategyId
 from titan_core.model.order import Approved, Intent
-
-PERP = Instrument(venue=VenueId("bybit-linear"), symbol="BTCUSDT", kind=InstrumentKind.PERP, base="BTC", tick_size="0.1", lot_size="0.001")
 
 
 def tell(**words: Any) -> None:

@@ -134,12 +134,19 @@ def test_a_guard_that_is_killed_or_stopped_is_replaced_and_no_entry_passes_meanw
     lasting.guard = third
 
 
-def test_code_that_holds_the_interpreter_is_named_and_its_position_closed(box: Venue, tmp_path: Path) -> None:
+def test_code_that_holds_the_interpreter_is_named_and_an_emergency_goes_on_when_its_session_is_killed(box: Venue, tmp_path: Path) -> None:
     box.buy(5)
     with session("lean.py", box, tmp_path, held=True) as child:
+        down = box.add(Rule(kind=FaultKind.STATUS, status=503, venue="bybit"))
         child.say("hang catastrophe 60")
+        child.until(lambda: read_latch(tmp_path))
+        child.process.kill()
+        child.process.wait()
+        assert box.lots == 5
+        box.remove(down)
         latch = left(child)
-    assert latch.plugin == "hanger" and "in catastrophe" in latch.why and box.lots == 0
+        assert latch.plugin == "hanger" and "in catastrophe" in latch.why and box.lots == 0
+        child.until(lambda: is_gone(child.guard))
 
 
 def test_a_session_that_is_killed_leaves_its_position_with_its_stop_and_nothing_in_the_book(box: Venue, tmp_path: Path) -> None:
