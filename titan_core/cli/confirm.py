@@ -41,8 +41,8 @@ def read_at_terminal(prompt: str) -> str:
     except OSError:
         raise UsageError("live trading is confirmed at a terminal, and there is none; start it from one, such as `tmux` or `ssh -t`") from None
     try:
-        os.write(fd, prompt.encode())
         termios.tcflush(fd, termios.TCIFLUSH)
+        os.write(fd, prompt.encode())
         line = os.read(fd, LONGEST)
     finally:
         os.close(fd)
