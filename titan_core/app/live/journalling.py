@@ -1,7 +1,7 @@
 """Decide, then journal, then act: turns what an engine has done into a moment on disk, and lets its orders go once it is there."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -18,9 +18,12 @@ from titan_core.journal.failures import JournalError
 from titan_core.journal.port import Journal
 from titan_core.ledger.ledger import Ledger
 from titan_core.model.fill import Fill
+from titan_core.model.units import S
 
 Release = Callable[[tuple[Sent, ...]], None]
 LAST = 40
+LATE_NS = 5 * S
+"""An entry that was decided for a moment so long ago is not sent: the process stood still, and what it was decided on is gone."""
 
 
 class Journalling:
@@ -67,7 +70,10 @@ class Journalling:
             sent=sent,
             memory=remember(governor, engine) if changed or self.failure else None,
         )
-        self.write(moment, sent)
+        late = _decided_late(decisions, sent, ts_ns)
+        self.write(moment, tuple(each for each in sent if each not in late) if late else sent)
+        if late:
+            self._lost(late, "it was decided for a moment that has passed")
 
     def write(self, moment: Moment, sent: tuple[Sent, ...]) -> None:
         """Append a moment; what it sends goes out once it is durable. What only gets out goes out in any case."""
@@ -106,3 +112,9 @@ class Journalling:
 def _gets_out(sent: Sent) -> bool:
     """Whether something only ever reduces what may be lost: it is never held back, not even by a full disk."""
     return isinstance(sent, Withdraw | Leave | Verify | Protect) or (isinstance(sent, Submit) and sent.is_leaving)
+
+
+def _decided_late(decisions: Sequence[tuple[Any, ...]], sent: tuple[Sent, ...], now_ns: int) -> tuple[Sent, ...]:
+    """Return the entries among what is to be sent that belong to a moment long past."""
+    past = {decision[2] for decision in decisions if decision[0] == "approved" and now_ns - decision[1] > LATE_NS}
+    return tuple(each for each in sent if isinstance(each, Submit) and not each.is_leaving and each.client_order_id in past) if past else ()

@@ -8,44 +8,45 @@ is journalled before it is sent.
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
+from titan_core.app.live.agreeing import Agreement
 from titan_core.app.live.asking import VenueReader
 from titan_core.app.live.entries import Ended, Kept, Moment, Sent, Started, Submit
 from titan_core.app.live.folding import add, empty, fold
 from titan_core.app.live.journalling import Journalling
 from titan_core.app.live.market import history_rows, kinds_of, layout_of, router, warm
 from titan_core.app.live.outbox import CollectingOutbox
-from titan_core.app.live.settling import CENT, Settled, VenueView, settle
+from titan_core.app.live.settling import Settled, VenueView, settle
 from titan_core.app.live.setup import Account, Setup
 from titan_core.app.live.status import NoteLine
 from titan_core.app.live.trading import Trading
 from titan_core.app.live.watching import Watching
 from titan_core.brain.table import LOCKED
 from titan_core.engine.governor import BrainGovernor
-from titan_core.engine.heard import Asked, Deposited, Heard, OrderMoved, Wish
+from titan_core.engine.heard import Asked, Doubted, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
 from titan_core.engine.memory import remember
 from titan_core.engine.mirror import MirrorVenue
-from titan_core.errors import TitanError, Unreadable, VenueUnavailable
+from titan_core.errors import TitanError, VenueUnavailable
 from titan_core.execution.client import Listener
-from titan_core.execution.reports import WalletReport
 from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.recorder import Recorder
 from titan_core.feed.tasks import Tasks
 from titan_core.journal.port import JournalStatus
 from titan_core.ledger.ledger import Ledger
-from titan_core.model.enums import OrderType, StreamKind
+from titan_core.model.enums import StreamKind
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import OrderStatus
-from titan_core.model.units import Money, to_usdt
+from titan_core.model.units import NEVER, Money, S
 from titan_core.tape.manifest import GridSource, InstrumentEntry, to_json
 
 NOTES = 60
 STOP_PATIENCE_S = 30.0
 CLOCK_TRIES = 5
+STANDSTILL_NS = 2 * S
+"""Timers are looked at ten times a second; after so long without that the process has not run."""
 WATCHED_PATIENCE_S = 15.0
 """How long a start waits for the price of something that is only watched: positions must not go unattended because of it."""
 QUICK_S = 0.25
@@ -96,8 +97,9 @@ class Session:
         self._failed: list[Exception | None] = [None]
         self._stop_reason = ""
         self.is_ready = asyncio.Event()
-        self._corrections = self._cash_off = 0
-        self._agreeing = False
+        self._alive_ns = NEVER
+        """When the timers were last looked at."""
+        self.agreement = Agreement(self)
 
     # -- the whole of it --------------------------------------------------------------------------------------------
     async def run(self) -> str:
@@ -263,6 +265,7 @@ class Session:
             held = memory.holdings[name]
             self.trading.service.protect(self.known[name], held.stop, held.target)
         self.watching = Watching(self)
+        self._alive_ns = self.stamp()
         self.tasks.start(self.watching.run())
 
     def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None, begun_ns: int) -> None:
@@ -310,6 +313,8 @@ class Session:
             if failed[0] is not None:
                 return
             try:
+                if ts_ns - self._alive_ns > STANDSTILL_NS:
+                    self._stood_still(ts_ns)
                 take(ts_ns, kind, values, event_ns)
             except Exception as error:  # the engine is in doubt from here on: nothing more may reach it
                 self.fail(error)
@@ -346,6 +351,9 @@ class Session:
             return
         try:
             ts_ns = self.stamp()
+            if ts_ns - self._alive_ns > STANDSTILL_NS:
+                self._stood_still(ts_ns)
+            self._alive_ns = ts_ns
             self.engine.advance(ts_ns)
             self.flush(ts_ns)
         except Exception as error:  # as in `_subscribe`
@@ -369,11 +377,24 @@ class Session:
 
     def _hear(self, word: Heard) -> None:
         ts_ns = self.stamp()
+        if ts_ns - self._alive_ns > STANDSTILL_NS:
+            self._stood_still(ts_ns)
+        self._hear_at(ts_ns, word)
+
+    def _hear_at(self, ts_ns: int, word: Heard) -> None:
         self.engine.advance(ts_ns)
         venue = self.engine.venue
         assert isinstance(venue, MirrorVenue)
         venue.hear(word)
         self.flush(ts_ns, word)
+
+    def _stood_still(self, ts_ns: int) -> None:
+        """Doubt every market before anything runs that was due meanwhile: this process was stopped, or its clock was set, and its prices are old."""
+        reason, self._alive_ns = f"this process stood still for {(ts_ns - self._alive_ns) / S:.1f} s", ts_ns
+        self.note("session", reason)
+        for name in self.known:
+            self.watching.doubt_until_quoted(name, reason)
+            self._hear_at(self.engine.now + 1, Doubted(instrument=name, reason=reason))
 
     def flush(self, ts_ns: int | None = None, word: Heard | None = None) -> None:
         """Journal what has been decided and let go what is to be sent."""
@@ -388,78 +409,18 @@ class Session:
             self.journalling.write(Moment(ts_ns=self.engine.now, memory=remember(governor, self.engine)), ())
 
     def _lost(self, sent: tuple[Sent, ...], reason: str) -> None:
-        """Orders that could not be journalled were not sent: whoever waits for them is told."""
-        self.note("journal", reason)
+        """Orders that could not be journalled, or are too late by now, were not sent: whoever waits for them is told."""
+        self.note("session", reason)
         loop = asyncio.get_running_loop()
         for each in sent:
             if isinstance(each, Submit):
-                word = OrderMoved(client_order_id=each.client_order_id, status=OrderStatus.REJECTED, reason=f"not journalled: {reason}")
+                self.outbox.approved.pop(each.client_order_id, None)
+                word = OrderMoved(client_order_id=each.client_order_id, status=OrderStatus.REJECTED, reason=f"not sent: {reason}")
                 loop.call_soon(self.hear, word)
 
     async def agree(self) -> None:
-        """Compare our books with the venue's; what differs twice while nothing moved is corrected, because the venue is right."""
-        if self._agreeing:
-            return
-        self._agreeing = True
-        try:
-            await self._agree()
-        except (VenueUnavailable, Unreadable) as error:
-            self.note("venue", f"reconciliation waits: {error}")
-        finally:
-            self._agreeing = False
-
-    async def _agree(self) -> None:
-        service = self.trading.service
-        for _ in range(5):
-            await service.poll()
-            moved = self._fingerprint()
-            held = {p.instrument: p for p in await self.reader.positions_twice()}
-            wallet = await self.trading.client.wallet()
-            await service.poll()
-            if moved == self._fingerprint():
-                break
-        else:
-            return  # it never stood still; the next look will be luckier
-        agreed = True
-        for k, instrument in enumerate(self.setup.instruments):
-            if not instrument.is_perp or instrument.venue not in self.setup.order_venues:
-                continue
-            found, ours = held.get(instrument.id), self.engine.account.lots[k]
-            theirs = found.signed_lots if found else 0
-            if theirs != ours:
-                agreed = False
-                self._corrections += 1
-                price = self.engine.value2(k) // 2 if ours else instrument.ticks_nearest(Decimal(found.entry_price)) if found else 0
-                self.note("reconciliation", f"{instrument.id}: the venue holds {theirs} lots, the books had {ours}; corrected")
-                self.hear(self.trading.corrected(found, instrument.id, ours, price, self._corrections))
-            elif found is not None:
-                known = self.engine.venue.protection.get(k)
-                if known is not None and known.stop is not None and found.stop != known.stop:
-                    agreed = False
-                    self.note("reconciliation", f"{instrument.id}: the stop at the venue is {found.stop}, it should be {known.stop}; set again")
-                    service.protect(instrument, known.stop, known.target)
-        agreed = self._agree_cash(wallet) and agreed
-        if agreed:
-            self.watching.reconciled_ns = self.setup.clock()
-
-    def _agree_cash(self, wallet: WalletReport) -> bool:
-        difference = wallet.cash - self.view.wallet_cash(self.engine.account.cash)
-        if abs(difference) < CENT:
-            self._cash_off = 0
-            return True
-        if difference == self._cash_off:  # seen twice
-            self._cash_off = 0
-            self.hear(Deposited(amount=Money(difference), reason=f"the venue has {to_usdt(wallet.cash)} USDT"))
-        else:
-            self._cash_off = difference
-        return False
-
-    def _fingerprint(self) -> tuple[object, ...]:
-        """What must not change while two pictures are compared."""
-        account = self.engine.account
-        working = tuple((o.client_order_id, o.leaves_lots) for o in self.engine.venue.working.values() if o.intent.order_type is OrderType.MARKET)
-        resting = tuple((k, known.stop, known.target) for k, known in self.engine.venue.protection.items())
-        return account.cash, tuple(account.lots), working, resting
+        """Compare our books with the venue's."""
+        await self.agreement.agree()
 
     # -- what is told ---------------------------------------------------------------------------------------------
     def note(self, author: str, text: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from titan_core.engine.heard import Doubted, VenueTroubled, Wish
 from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.outcomes import Outcome
+from titan_core.model.enums import StreamKind
+from titan_core.model.ids import InstrumentId
 from titan_core.model.units import MS, S
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ class Watching:
 
     def __init__(self, session: "Session") -> None:
         self._session = session
-        self._doubts: dict[str, str] = {}
+        self._doubts: dict[InstrumentId, str] = {}
+        self._old: dict[InstrumentId, tuple[int, str]] = {}
+        """Instruments whose prices are from before a time, and why they may not be believed until there is a newer one."""
         self.trouble = ""
         """Why the venue takes no entries now; empty where it does."""
         self.is_answering = True
@@ -87,9 +91,9 @@ class Watching:
     def _look(self, passed_s: float) -> None:
         session = self._session
         for name in session.known:
-            reason = session.feeds.doubt(name)
-            if bool(reason) != bool(self._doubts.get(str(name), "")):
-                self._doubts[str(name)] = reason
+            reason = session.feeds.doubt(name) or self._is_old(name)
+            if bool(reason) != bool(self._doubts.get(name, "")):
+                self._doubts[name] = reason
                 session.hear(Doubted(instrument=name, reason=reason))
         if self.is_answering or session.trading.service.is_streaming or self._maintenance:
             self._silent_s = 0.0
@@ -97,6 +101,20 @@ class Watching:
         self._silent_s += passed_s  # a process that was stopped does not count the time it slept
         if self._silent_s >= LOST_S and session.engine.account.held() and not session.governor.machine.configuration.is_in("emergency"):
             session.ask(Wish.PANIC, f"the venue with open positions has not answered for {self._silent_s:.0f} s")
+
+    def doubt_until_quoted(self, name: InstrumentId, reason: str) -> None:
+        """Do not believe an instrument's prices before there is a new one."""
+        self._old[name], self._doubts[name] = (self._session.engine.now, reason), reason
+
+    def _is_old(self, name: InstrumentId) -> str:
+        since_ns, reason = self._old.get(name, (0, ""))
+        if reason:
+            layout = self._session.layout
+            quoted_ns = self._session.engine.latest_ts(layout.rank(layout.place[name], StreamKind.QUOTE))
+            if quoted_ns is not None and quoted_ns > since_ns:
+                del self._old[name]
+                return ""
+        return reason
 
     async def _measure(self) -> None:
         """Ask the venue for its clock; that it answers is worth as much as what it says."""
