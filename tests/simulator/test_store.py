@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.simulator.builders import MEXC, PERP, SPOT, START, Script, box_of, order, placed, step
 from tests.simulator.killed import box_at
+from tests.simulator.wires import KEY, Client, buy, trade_message
 from titan_core.errors import UsageError
 from titan_core.model.enums import Side
 from titan_core.model.units import D, H, S
@@ -29,6 +30,7 @@ from titan_core.simulator.orders import Origin, PriceKind, Refusal, Trigger
 from titan_core.simulator.saving import drawn_up_whole
 from titan_core.simulator.store import BoxStore, StoreError, look
 from titan_core.simulator.upkeep import deleverage, delist
+from titan_core.simulator.wire import signature
 
 KILLS = 20
 QUIET = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "deadline": None}
@@ -197,6 +199,41 @@ def test_what_happens_once_does_not_happen_again(tmp_path: Path) -> None:
         assert len(box.exchanges["bybit"].orders) == orders
         box.close()
         box = box_of(wandering(2), faults=rules, store=BoxStore(path))
+    box.close()
+
+
+def test_what_a_frame_tells_is_in_the_file_when_it_leaves(tmp_path: Path) -> None:
+    path = tmp_path / "box"
+    box = box_of(wandering(1), store=BoxStore(path))
+    told = list[tuple[str, str]]()
+
+    class Careful(Client):
+        """A client that looks at the file at each frame that tells it of an order or an execution."""
+
+        def __init__(self, box: Box, path: str) -> None:
+            super().__init__(box, "bybit", path)
+            self.socket._on_frame = self.look
+
+        def look(self, frame: bytes) -> None:
+            message, kept = msgspec.json.decode(frame), path.read_text()
+            self.frames.append(message)
+            rows = message.get("data") if isinstance(message.get("data"), list) else [message.get("data") or {}]
+            for row in rows:
+                for name in ("orderId", "execId"):
+                    if isinstance(row, dict) and row.get(name):
+                        assert f'"{row[name]}"' in kept
+                        told.append((message.get("topic") or message["op"], name))
+
+    expires = box.now_ns() // 1_000_000 + 10_000
+    auth = {"op": "auth", "args": [KEY.key, expires, signature(KEY.secret, f"GET/realtime{expires}")]}
+    private, trading = Careful(box, "/v5/private"), Careful(box, "/v5/trade")
+    for client in (private, trading):
+        client.send(auth)
+    private.send({"op": "subscribe", "args": ["order", "execution"]})
+    trading.send(trade_message(box, stopLoss="50000", orderLinkId="a"))
+    buy(box, orderType="Limit", price="59000", orderLinkId="b")
+    box.advance(box.now_ns() + H)
+    assert {("order.create", "orderId"), ("execution", "execId"), ("order", "orderId")} <= set(told) and len(told) >= 6
     box.close()
 
 
