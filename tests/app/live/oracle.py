@@ -22,6 +22,8 @@ from titan_core.simulator.orders import Origin
 
 ON_ITS_WAY_NS = 20 * MS
 """What was sent before a moment may arrive so much after it."""
+STALE_NS = 11 * S
+"""An entry that arrives so long after it was decided is stale: nobody wants it for longer than five seconds, and the computer's clock is set by up to six."""
 GRACE_S = 15.0
 """How long a position may be without a stop at the venue while a session runs there and is answered."""
 LEVERAGE = 15
@@ -40,12 +42,15 @@ class Paper:
     breaks: list[str]
     kept: Kept = field(factory=empty)
     submits: dict[str, Submit] = field(factory=dict)
+    decided_ns: dict[str, int] = field(factory=dict)
     counts: dict[str, int] = field(factory=dict)
     panicked_ns: int | None = None
     peak2: int | None = None
     rebased: bool = False
     """Whether the peak has been moved since somebody last looked."""
     _read: int = 0
+    _now_ns: int = 0
+    """When the entry at hand was written, by the box: the session's own clock may be set."""
     _doubts: dict[str, str] = field(factory=dict)
     _troubles: dict[str, str] = field(factory=dict)
     _digest: Any = field(factory=lambda: hashlib.blake2b(digest_size=16))
@@ -54,7 +59,7 @@ class Paper:
     def catch_up(self) -> None:
         """Read what is on the disk and has not been read yet."""
         while self._read < len(self.disk.entries):
-            _, payload = self.disk.entries[self._read]
+            self._now_ns, payload = self.disk.entries[self._read]
             self._read += 1
             self._digest.update(payload)
             entry = self._codec.decode(payload)
@@ -93,10 +98,12 @@ class Paper:
             moved, self.rebased = 2 * word.amount, True
         for decision in moment.decisions:
             self._count(decision[0])
+            if decision[0] == "approved":
+                self.decided_ns[decision[2]] = self._now_ns - (moment.ts_ns - decision[1])
             if decision[0] == "chart":
                 self._count(f"{decision[2]}")
                 if str(decision[4]).startswith("emergency") and self.panicked_ns is None:
-                    self.panicked_ns = moment.ts_ns
+                    self.panicked_ns = self._now_ns
                     self._count("emergencies")
         resumed = isinstance(word, Asked) and word.wish is Wish.RESUME
         if resumed and self.panicked_ns is not None and moment.memory is not None and not moment.memory.is_in("emergency"):
@@ -177,6 +184,9 @@ class Oracle:
             self.breaks.append(f"order {ident} has {order.lots} lots at the venue, {known.signed_lots} were decided")
         began = self.paper.panicked_ns
         opened = order.created_ns == self.box.now_ns() and not request.reduce_only
+        waited_ns = order.created_ns - self.paper.decided_ns.get(ident, 0)
+        if opened and waited_ns > STALE_NS:
+            self.breaks.append(f"entry {ident} reached the venue {waited_ns / S:.3f} s after it was decided")
         if opened and began is not None and order.created_ns > began + ON_ITS_WAY_NS:
             self.breaks.append(f"entry {ident} reached the venue {(order.created_ns - began) / S:.3f} s after the panic")
 

@@ -37,7 +37,7 @@ class Life:
     """Entries that had not been synced and reached the disk all the same."""
     pause_s: float
     wishes: tuple[tuple[float, str], ...]
-    """`panic`, `resume` or `clock` (the computer's clock is set), each at so many seconds of this life."""
+    """`panic`, `resume`, `clock` (the computer's clock is set) or `freeze` (the process stands still), each at so many seconds of this life."""
     steps_s: tuple[float, ...]
 
 
@@ -113,6 +113,8 @@ def _lives(dice: random.Random, seconds: float) -> tuple[Life, ...]:
             wishes.append((dice.uniform(0, min(length, 200.0)), "resume"))
         if dice.random() < 0.2:
             wishes.append((dice.uniform(0, length), "clock"))
+        if dice.random() < 0.15:
+            wishes.append((dice.uniform(0, length), "freeze"))
         end = dice.choice(("kill", "kill", "kill", "stop", "stop_flat"))
         pause_s = dice.choice((0.0, 0.0, 1.0, 30.0, 600.0))
         lives.append(Life(length, end, dice.randrange(3), pause_s, tuple(sorted(wishes)), tuple(dice.choice((-6.0, -1.0, 1.0, 6.0)) for _ in range(3))))

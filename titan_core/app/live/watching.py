@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 LOOK_S = 1.0
 PROBE_S = 5.0
+POLL_S = 10.0
+"""How often executions are asked for while the private stream is there: single messages of it get lost."""
 CLOCK_S = 60.0
 AGREE_S = 60.0
 PEAK_S = 30.0
@@ -65,7 +67,7 @@ class Watching:
                 self._measuring = True
                 last_clock = now
                 session.tasks.start(self._measure())
-            if not session.trading.service.is_streaming and now - last_probe >= PROBE_S:
+            if now - last_probe >= (POLL_S if session.trading.service.is_streaming else PROBE_S):
                 last_probe = now
                 session.trading.service.refresh()
             if now - last_peak >= PEAK_S:
