@@ -8,6 +8,8 @@ from titan_core.cli.output import print_note
 from titan_core.errors import TitanError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from titan_core.execution.secrets.keystore import ApiKey
 
 LABEL = "main"
@@ -17,11 +19,17 @@ class LiveRefused(TitanError):
     """Live trading must not begin; the message tells why and what would change that."""
 
 
-def usable_keys(keystore: Path | None, password_fd: int | None, simulator: str | None) -> "dict[str, ApiKey]":
-    """Return the keys that may trade live, one a venue, each asked about just now. Raises LiveRefused where there is none."""
+def usable_keys(keystore: Path | None, password_fd: int | None, simulator: str | None, keep_secret: "Callable[..., None]") -> "dict[str, ApiKey]":
+    """Return the keys that may trade live, one a venue, each asked about just now; `keep_secret` hears of every secret before it is used.
+
+    Raises LiveRefused where there is none.
+    """
     store = open_store(keystore)
     password = password_of(store, password_fd)
+    keep_secret(password)
     keys = [key for key in store.unlock(password) if key.label == LABEL]
+    for key in keys:
+        keep_secret(key.key, key.secret)
     if not keys:
         raise LiveRefused(f"the keystore {store.path} holds no key labelled {LABEL!r}; `titan keys add` adds one")
     usable, refusals = {}, []

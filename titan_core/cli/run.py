@@ -11,6 +11,8 @@ from titan_core.cli.options import ConfigOption, JsonOption, SetOption
 from titan_core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from titan_core.app.control.places import Places
     from titan_core.cli.run_plan import Plan
     from titan_core.execution.secrets.keystore import ApiKey
@@ -59,10 +61,7 @@ def run(
     if live:
         from titan_core.cli.run_outside import run_outside
 
-        box_url = _box_url(venue)
-        from titan_core.cli.live_key import usable_keys
-
-        run_outside(plan, box_url=box_url, keys=usable_keys(keystore, password_fd, box_url), mode="live")
+        run_outside(plan, box_url=_box_url(venue), keys=_live_keys(plan, keystore, password_fd, _box_url(venue)), mode="live")
     elif feed is FeedName.LIVE:
         from titan_core.cli.run_outside import run_outside
 
@@ -111,6 +110,17 @@ def _plan(
         seconds=seconds,
         json=json,
     )
+
+
+def _live_keys(plan: "Plan", keystore: Path | None, password_fd: int | None, box_url: str | None) -> "Mapping[str, ApiKey]":
+    """Guard the whole process against telling secrets, then unseal the keys that may trade."""
+    from titan_core.app.control.private import make_folder
+    from titan_core.cli.live_key import usable_keys
+    from titan_core.execution.secrets.process import install
+
+    make_folder(plan.where.folder)
+    guard = install(log=plan.where.folder / "warnings.log")
+    return usable_keys(keystore, password_fd, box_url, guard.register)
 
 
 def _refuse_second(where: "Places") -> None:
