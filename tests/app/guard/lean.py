@@ -43,7 +43,7 @@ class Lean:
         times = GuardTimes(**given["times"])
         self.guard = Guard(folder, [venue], on_latch=lambda latch: tell(event="latch", why=latch.why), say=self.say, times=times)
         self.held, self.stop = bool(given.get("held")), given.get("stop")
-        self.client = GatedClient(Sender(), self.guard.may_enter, lambda: "shut")  # type: ignore[arg-type]
+        self.client = GatedClient(Sender(), self.guard.may_enter, lambda: "shut", lambda: None)  # type: ignore[arg-type]
 
     def say(self, text: str) -> None:
         tell(event="guard", text=text, pid=self.guard.pid)

@@ -33,14 +33,15 @@ def order(*, reduce_only: bool) -> Approved:
 
 
 def test_a_shut_gate_refuses_what_could_open_and_lets_out_what_reduces() -> None:
-    page, sender, answers = SharedPage.make(), Sender(), list[Answer]()
-    client = GatedClient(sender, lambda: page.is_open, lambda: "why")  # type: ignore[arg-type]
+    page, sender, answers, entered = SharedPage.make(), Sender(), list[Answer](), list[int]()
+    client = GatedClient(sender, lambda: page.is_open, lambda: "why", lambda: entered.append(len(sender.sent)))  # type: ignore[arg-type]
     client.place(order(reduce_only=False), answers.append)
     assert sender.sent == [] and answers[0].outcome is Outcome.REJECTED and "why" in answers[0].message
     client.place(order(reduce_only=True), answers.append)
     page.open()
     client.place(order(reduce_only=False), answers.append)
     assert [each.intent.reduce_only for each in sender.sent] == [True, False]
+    assert entered == [2], "told of what could open, behind the sending"
     page.close()
 
 

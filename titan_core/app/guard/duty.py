@@ -264,9 +264,9 @@ class GuardDuty:
         raise AssertionError
 
     async def _is_more_to_come(self) -> bool:
-        """Look for what was on its way, while the session says nothing and hence does not do it itself."""
+        """Look for what was on its way, while the session lives and says nothing and hence does not do it itself."""
         until = asyncio.get_running_loop().time() + LATE_S
-        while self._is_silent and self.state == LATCHED and asyncio.get_running_loop().time() < until:
+        while self._is_silent and not self._is_alone() and self.state == LATCHED and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(QUICK_LOOK_S)
             try:
                 if self._is_silent and any([await asyncio.wait_for(account.is_in_the_market(), self.order.timeout_s * 2) for account in self.accounts]):

@@ -28,6 +28,8 @@ class GatedClient:
     inner: VenueClient
     may_enter: Callable[[], bool]
     trouble: Callable[[], str]
+    entered: Callable[[], None]
+    """Called behind each order that could open a position."""
 
     @property
     def family(self) -> str:
@@ -46,8 +48,11 @@ class GatedClient:
 
     def place(self, approved: Approved, answered: OnAnswer) -> None:
         """Send an order now; one that could open a position is refused where the gate is shut."""
-        if approved.intent.reduce_only or self.may_enter():
+        if approved.intent.reduce_only:
             self.inner.place(approved, answered)
+        elif self.may_enter():
+            self.inner.place(approved, answered)
+            self.entered()
         else:
             answered(Answer(Outcome.REJECTED, None, f"{REFUSED}: {self.trouble()}"))
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 from attrs import frozen
+from msgspec.structs import replace
 
 import titan_core
 from titan_core.app.control.processes import start_mark
@@ -116,7 +117,7 @@ class Guard:
         self._watch: Watch | None = None
         self._watched: Watched | None = None
         self._watch_failed = False
-        self._is_able = self._is_closing = False
+        self._is_able = self._is_closing = self._told_held = False
         self._process: subprocess.Popen[bytes] | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._silence = Silence(self._times.beat_s, self._times.start_s)
@@ -154,7 +155,7 @@ class Guard:
 
         def make(listener: Listener, now_ns: Callable[[], int]) -> Account:
             account = join(listener, now_ns)
-            return GatedAccount(account, GatedClient(account.client, self.may_enter, self._why_shut))
+            return GatedAccount(account, GatedClient(account.client, self.may_enter, self._why_shut, self._entered))
 
         return make
 
@@ -203,8 +204,7 @@ class Guard:
         while True:
             watched = self._look()
             if watched is not None:
-                self._tell(watched)
-                self._stacks.arm(times.hang_s * 0.8)
+                self._sign(watched)
             now = loop.time()
             if self._silence.pass_time(now - last) and self._process is not None and self._process.poll() is None:
                 self._say(f"the guard (process {self.pid}) has said nothing for {self._silence.seconds:.0f} s; it is replaced")
@@ -212,6 +212,16 @@ class Guard:
                 self._silence.heard()
             last = now
             await asyncio.sleep(beat_s)
+
+    def _sign(self, watched: Watched) -> None:
+        self._told_held = watched.is_held
+        self._tell(watched)
+        self._stacks.arm(self._times.hang_s * 0.8)
+
+    def _entered(self) -> None:
+        """An order has gone out that may open a position: the guard has to know before this loop can hang again."""
+        if not self._told_held:
+            self._sign(replace(self._look() or Watched(is_held=True, mode="starting"), is_held=True))
 
     def _look(self) -> Watched | None:
         if self._watch is None:
@@ -260,7 +270,7 @@ class Guard:
         except OSError as error:
             ours.close()
             return f"it cannot be started: {error.strerror}"
-        self.pid, self._state = process.pid, ""
+        self.pid, self._state, self._told_held = process.pid, "", False
         self._silence.limit_s = self._times.start_s
         self._silence.heard()
         reader, self._writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
