@@ -2,7 +2,7 @@
 
 An account at the venue in a box, in this process and in virtual time; the faults are those of the box. The numbers are those of docs/reliability.md.
 
-python -m benchmarks reliability [N ...] [--orders N] [--seed S] [--over rest|socket]
+python -m benchmarks reliability [N ...] [--orders N] [--seed S] [--over rest|socket] [--seeds N --hours H]
 """
 
 import argparse
@@ -15,6 +15,7 @@ from time import perf_counter
 
 from benchmarks import _feed_bars as feed_bars
 from benchmarks import _harness as harness
+from benchmarks import _simulation as simulation
 from tests.execution.rig import Rig, run
 from titan_core.execution.flatten import Flattened, Flattening
 from titan_core.execution.limiter import Lane
@@ -37,6 +38,7 @@ BARS = (
     harness.Bar("11: 100,000 private events shuffled and doubled: orders whose end differs", 0, "orders", at_most=True),
     harness.Bar("12: 1 % of book messages lost: rows vouched for that are not the true book", 0, "rows", at_most=True),
     harness.Bar("15: fills racing cancels: difference between what we booked and what the venue filled", 0, "lots", at_most=True),
+    harness.Bar("17: hours of simulated trading in storms: seeds that break a rule", 0, "seeds", at_most=True),
 )
 Measured = tuple[float, str]
 
@@ -223,14 +225,19 @@ def main(argv: Sequence[str]) -> int:
     parse.add_argument("bars", nargs="*", type=int, metavar="N", help=f"which bars: {', '.join(map(str, RUNS))} (default all)")
     parse.add_argument("--orders", type=int, default=10_000)
     parse.add_argument("--seed", type=int, default=1)
+    parse.add_argument("--seeds", type=int, default=10, help="seeds of bar 17; those that its file has are not run again")
+    parse.add_argument("--hours", type=float, default=2.0, help="simulated hours of each")
     parse.add_argument("--over", choices=("rest", "socket"), default="socket")
     given = parse.parse_args(argv)
-    if unknown := [number for number in given.bars if number not in RUNS]:
-        print(f"no such bar: {unknown[0]}; there is {', '.join(map(str, RUNS))}", file=sys.stderr)
+    numbers = [int(bar.text.partition(":")[0]) for bar in BARS]
+    if unknown := [number for number in given.bars if number not in numbers]:
+        print(f"no such bar: {unknown[0]}; there is {', '.join(map(str, numbers))}", file=sys.stderr)
         return 2
+    runs = RUNS | {17: lambda orders, seed, over: simulation.bar_17(given.seeds, given.hours)}
     verdicts = {bar.text: harness.Verdict(bar, None) for bar in BARS}
     rows = []
-    for (number, measure), bar in zip(RUNS.items(), BARS, strict=True):
+    for number, bar in sorted((int(bar.text.partition(":")[0]), bar) for bar in BARS):
+        measure = runs[number]
         if given.bars and number not in given.bars:
             continue
         began = perf_counter()

@@ -177,6 +177,8 @@ class Oracle:
             return
         self.paper.catch_up()
         known = self.paper.submits.get(ident)
+        if self.disk.full and request.reduce_only:
+            return  # what gets out is not kept in by a disk without room
         if known is None:
             self.breaks.append(f"the venue has order {ident}, which is not on the disk")
             return
@@ -224,7 +226,7 @@ class Oracle:
         gate = session.governor.machine.gate_open
         if gate and self.paper.panicked_ns is not None and self.paper.is_level:
             self.breaks.append(f"the gate is open at {session.engine.now}, the panic was at {self.paper.panicked_ns}")
-        if self.paper.is_level:
+        if self.paper.is_level and not session.journalling.failure:
             self._state(session)
         self._persisted_peak(session)
 

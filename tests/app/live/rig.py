@@ -36,12 +36,13 @@ def setup_on(
     recording: Path | None = None,
     seed: int = 1,
     latency_s: float = 0.001,
+    snapshot_every: int = 50_000,
 ) -> Setup:
     codec = entry_codec()
 
     def open_journal(loop: asyncio.AbstractEventLoop, on_status: Any) -> Any:
         recovery = recover_memory(disk, codec, Kept)
-        return MemoryJournal(disk, codec, clock=box.now_ns, loop=loop, on_status=on_status), recovery
+        return MemoryJournal(disk, codec, clock=box.now_ns, loop=loop, snapshot_every=snapshot_every, on_status=on_status), recovery
 
     identity = Identity(name="test", mode="paper", feed="built-in", seed=seed)
     return paper_setup(box, bindings, BrainLimits(), identity, open_journal, wall=box.now_ns, recording=recording, seed=seed, latency_s=latency_s)

@@ -1,6 +1,7 @@
 """Simulated trading: hours of a session's lives on the venue in a box, in a storm drawn from a seed, with an oracle that judges every moment of it."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from titan_core.engine.heard import Wish
 from titan_core.engine.phases import PhaseBinding
 from titan_core.errors import ConfigError, TitanError
 from titan_core.feed.recorder import make_tape
+from titan_core.journal.failures import JournalError
 from titan_core.journal.memory import MemoryDisk
 from titan_core.model.ids import VenueId
 from titan_core.model.units import S
@@ -66,7 +68,8 @@ class Simulation:
         """With `recordings`, an empty folder, every process is recorded and played back at the end."""
         self.storm, self._say, self._recordings = storm, say, recordings
         self.box = Box(storm.seed, balance_usdt=storm.balance, ticks_per_day=TICKS_PER_DAY, faults=storm.rules)
-        self.disk = MemoryDisk()
+        slow = random.Random(f"disk:{storm.seed}")
+        self.disk = MemoryDisk(sync_s=lambda: slow.uniform(*storm.sync_s))
         self.oracle = Oracle(self.box, self.disk)
         self.step_ns = 0
         self.delisted = any(rule.kind is FaultKind.DELISTING for rule in storm.rules)
@@ -94,7 +97,8 @@ class Simulation:
     # -- one process ------------------------------------------------------------------------------------------------
     def _setup(self, number: int) -> Setup:
         recording = self._recordings / f"life-{number}" if self._recordings is not None else None
-        setup = setup_on(self.box, self.disk, trader(self.storm, number), seed=self.storm.seed, recording=recording)
+        storm = self.storm
+        setup = setup_on(self.box, self.disk, trader(storm, number), seed=storm.seed, recording=recording, snapshot_every=storm.snapshot_every)
         return evolve(setup, clock=lambda: self.box.now_ns() + self.step_ns, steady=self.box.now_ns)
 
     def _live(self, life: Life, number: int) -> None:
@@ -114,8 +118,13 @@ class Simulation:
                 running.cancel()
                 await asyncio.gather(watching, running, return_exceptions=True)
 
+        self.disk.full = False
         try:
             run_virtual(main(), self.box.clock, self.box)  # type: ignore[arg-type]
+        except JournalError as error:
+            if not self.disk.full:
+                self.oracle.breaks.append(f"process {number} ended with {error!r}")
+            self._count("ended on a full disk")
         except ConfigError as error:
             if not self.delisted:
                 self.oracle.breaks.append(f"process {number} ended with {error!r}")
@@ -168,9 +177,16 @@ class Simulation:
             elif wish == "freeze":
                 self.box.advance(self.box.now_ns() + int(abs(next(steps)) * 10 * S))
                 self._count("froze")
+            elif wish == "full":
+                self.disk.full = True
+                loop.call_later(20.0, self._make_room)
+                self._count("disk full")
             elif session.stage == "running":
                 session.ask(Wish(wish), "the operator's wish")
                 self._count(wish)
+
+    def _make_room(self) -> None:
+        self.disk.full = False
 
     # -- the end ----------------------------------------------------------------------------------------------------
     def _end_quietly(self, number: int) -> None:

@@ -37,7 +37,8 @@ class Life:
     """Entries that had not been synced and reached the disk all the same."""
     pause_s: float
     wishes: tuple[tuple[float, str], ...]
-    """`panic`, `resume`, `clock` (the computer's clock is set) or `freeze` (the process stands still), each at so many seconds of this life."""
+    """`panic`, `resume`, `clock` (the computer's clock is set) or `freeze` (the process stands still) or
+    `full` (the disk has no room for a while), each at so many seconds of this life."""
     steps_s: tuple[float, ...]
 
 
@@ -52,6 +53,9 @@ class Storm:
     most_lots: int
     period_s: int
     balance: int
+    snapshot_every: int
+    sync_s: tuple[float, float]
+    """Least and most that a sync of the disk takes."""
 
 
 def _everyday(dice: random.Random) -> list[Rule]:
@@ -115,6 +119,8 @@ def _lives(dice: random.Random, seconds: float) -> tuple[Life, ...]:
             wishes.append((dice.uniform(0, length), "clock"))
         if dice.random() < 0.15:
             wishes.append((dice.uniform(0, length), "freeze"))
+        if dice.random() < 0.1:
+            wishes.append((dice.uniform(0, length), "full"))
         end = dice.choice(("kill", "kill", "kill", "stop", "stop_flat"))
         pause_s = dice.choice((0.0, 0.0, 1.0, 30.0, 600.0))
         lives.append(Life(length, end, dice.randrange(3), pause_s, tuple(sorted(wishes)), tuple(dice.choice((-6.0, -1.0, 1.0, 6.0)) for _ in range(3))))
@@ -133,4 +139,5 @@ def draw(seed: int, seconds: float, keep: Callable[[Rule], bool] = lambda rule: 
     if dice.random() < 0.03:
         rules.append(Rule(kind=FaultKind.DELISTING, venue="bybit", symbol=PERP_SYMBOL, from_s=seconds * dice.uniform(0.7, 1.0)))
     most_lots, period_s, balance = dice.choice((12, 40, 120, 300)), dice.choice((7, 20, 45)), dice.choice((400, 1_000, 5_000))
-    return Storm(seed, seconds, tuple(rule for rule in rules if keep(rule)), lives, most_lots, period_s, balance)
+    snapshot_every, sync_s = dice.choice((40, 1_000, 50_000)), dice.choice(((0.0002, 0.0002), (0.0002, 0.02), (0.0002, 0.5)))
+    return Storm(seed, seconds, tuple(rule for rule in rules if keep(rule)), lives, most_lots, period_s, balance, snapshot_every, sync_s)
