@@ -104,7 +104,7 @@ def test_the_schema_table_names_every_key(installed: Installed, capsys: pytest.C
 def test_a_section_is_printed_as_a_file_that_sets_nothing_and_uncommented_sets_the_defaults(installed: Installed, capsys: pytest.CaptureFixture[str]) -> None:
     installed("good")
     Path("config").mkdir()
-    for section in ("brain", "replay", "venues", "trapper"):
+    for section in ("brain", "live", "replay", "venues", "trapper"):
         assert main(["config", "schema", "--toml", section]) == 0
         text = capsys.readouterr().out
         assert not any(tomllib.loads(text).values()) or section == "venues"

@@ -16,6 +16,7 @@ app = typer.Typer(help="Show, validate and document the configuration.", no_args
 
 TITLES = {
     "brain": "Limits on the account as a whole. They outrank those of every phase.",
+    "live": "Sessions of `titan run`, on paper and with real money.",
     "replay": "What a replay assumes about the world outside the recording.",
     "venues": "The terms of the account at each venue.",
 }

@@ -36,7 +36,7 @@ def run(
     venue: Annotated[str | None, typer.Option(metavar="URL", help="A venue in a box (`titan sim`) in the place of the real ones.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="Name of the session; its journal goes on where it ended. [paper or live]", show_default=False)] = None,
     state: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of all sessions.", show_default=False)] = None,
-    coins: Annotated[str, typer.Option(metavar="A,B", help="Coins to trade; the built-in market has BTC.")] = "BTC",
+    coins: Annotated[str | None, typer.Option(metavar="A,B", help="Coins to trade. [live.coins, BTC]", show_default=False)] = None,
     phases: Annotated[str | None, typer.Option(metavar="A,B", help="Phases to run; all installed ones by default.", show_default=False)] = None,
     equity: Annotated[str | None, typer.Option(metavar="USDT", help="Balance of a new paper account.", show_default=False)] = None,
     seed: Annotated[int, typer.Option(help="Seed of the built-in market of a new session.")] = 1,
@@ -74,14 +74,14 @@ def run(
         from titan_core.cli.run_built_in import run_built_in
 
         if plan.coins != ("BTC",):
-            raise UsageError(f"the built-in market has BTC, found --coins {coins}; other coins trade with --feed live")
+            raise UsageError(f"the built-in market has BTC, found {', '.join(plan.coins)}; other coins trade with --feed live")
         run_built_in(plan, seed, speed)
 
 
 def _plan(
     name: str,
     state: Path | None,
-    coins: str,
+    coins: str | None,
     phases: str | None,
     equity: str | None,
     seconds: float | None,
@@ -97,9 +97,9 @@ def _plan(
 
     report = discover_plugins()
     configuration = load_configuration(config, settings, report)
-    wanted = tuple(dict.fromkeys(each.strip().upper() for each in coins.split(",") if each.strip()))
+    wanted = tuple(dict.fromkeys(each.strip().upper() for each in (coins.split(",") if coins is not None else configuration.live.coins) if each.strip()))
     if not wanted:
-        raise UsageError("--coins names no coin; give one such as BTC, or several by comma")
+        raise UsageError("no coin is named; give one such as BTC, or several by comma")
     return Plan(
         where=places(state_root(state, os.environ, Path.home()), name),
         name=name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from titan_core.app.control.private import make_folder
-from titan_core.app.guard.guard import Guard, GuardedVenue
+from titan_core.app.guard.guard import Guard, GuardedVenue, GuardError, GuardTimes
 from titan_core.app.guard.watching import watch
 from titan_core.app.live.bybit import bybit_joiner
 from titan_core.app.live.mexc import mexc_joiner
@@ -42,6 +42,7 @@ PERPS: Mapping[str, VenueId] = {"bybit": VenueId("bybit-linear"), "mexc": VenueI
 REAL_REST: Mapping[str, str] = {"bybit": "https://api.bybit.com", "mexc": "https://contract.mexc.com"}
 REAL_SOCKET: Mapping[str, str] = {"bybit": "wss://stream.bybit.com", "mexc": "wss://contract.mexc.com/edge"}
 TRIES = 6
+GUARD_READY_S = 20.0
 
 
 def run_outside(plan: Plan, *, box_url: str | None, keys: "Mapping[str, ApiKey] | None", mode: str) -> None:
@@ -105,7 +106,7 @@ class _Outing:
             identity=plan.identity(self._mode, "simulator" if self._box_url else "live"), bindings=plan.bindings, limits=plan.config.brain,
             instruments=instruments, order_venues=frozenset({PERPS[family]}), clock=time.time_ns, wall=time.time_ns, steady=time.monotonic_ns,
             jitter=random.SystemRandom().random, transport=outside.transport, endpoints=endpoints, rests=reads, join=nobody,
-            open_journal=plan.journal(time.time_ns), recording=plan.recording(),
+            open_journal=plan.journal(time.time_ns), recording=plan.recording(), history_bars=plan.config.live.history_bars,
         )  # fmt: skip
 
     def _urls(self, family: str) -> tuple[str, str]:
@@ -140,6 +141,7 @@ class _Outing:
         guard = Guard(
             self._plan.where.folder, [venue], on_latch=latched, say=lambda text: sessions[0].note("guard", text) if sessions else print_note(text),
             adopt_stop_bps=self._plan.config.brain.adopt_stop_bps,
+            times=GuardTimes(hang_s=float(self._plan.config.live.guard_hang_s)),
         )  # fmt: skip
 
         def begun(session: "Session") -> None:
@@ -147,6 +149,10 @@ class _Outing:
             guard.attend(watch(session))
 
         async with guard:
+            try:
+                await guard.ready(GUARD_READY_S)
+            except GuardError as error:
+                print_note(f"{error}; no entry passes until there is one")
             latched_why = str(guard.latch) if guard.latch is not None else ""
             await self._follow(evolve(setup, join=guard.gated(setup.join), latched=latched_why, before_resume=guard.release), begun)
 

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from titan_core.config.caps import tighten
 from titan_core.config.keys import KeySpec, build, convert, keys_of, plain
-from titan_core.config.schema import LIMITS_TABLE, VENUES, BrainConfig, PhaseLimits, ReplayConfig, VenueConfig
+from titan_core.config.schema import LIMITS_TABLE, VENUES, BrainConfig, LiveConfig, PhaseLimits, ReplayConfig, VenueConfig
 from titan_core.config.sources import Findings, KeyPath, Raw, read_environment, read_files, read_flags
 from titan_core.errors import ConfigError, TitanError
 from titan_core.model.ids import PhaseId, VenueId
@@ -52,6 +52,7 @@ class Config:
     directory: Path | None
     brain: BrainConfig
     replay: ReplayConfig
+    live: LiveConfig
     venues: Mapping[VenueId, VenueConfig]
     phases: Mapping[PhaseId, Any]
     declarations: Mapping[PhaseId, PhaseDeclaration]
@@ -95,6 +96,7 @@ def schema_of(declarations: Iterable[PhaseDeclaration]) -> dict[str, tuple[KeySp
     venues = [spec for venue, terms in VENUES.items() for spec in keys_of(VenueConfig, terms, ("venues", venue))]
     schema = {
         "brain": tuple(keys_of(BrainConfig, None, ("brain",))),
+        "live": tuple(keys_of(LiveConfig, None, ("live",))),
         "replay": tuple(keys_of(ReplayConfig, None, ("replay",))),
         "venues": tuple(venues),
     }
@@ -154,7 +156,7 @@ def _assemble(directory: Path | None, declarations: Sequence[PhaseDeclaration], 
             findings.problems.append(f"{', '.join(given) or '.'.join(prefix)}: {error}")
             return None
 
-    brain, replay = section(BrainConfig, ("brain",)), section(ReplayConfig, ("replay",))
+    brain, replay, live = section(BrainConfig, ("brain",)), section(ReplayConfig, ("replay",)), section(LiveConfig, ("live",))
     venues = {venue: section(VenueConfig, ("venues", venue)) for venue in VENUES}
     phases = {p.id: None if p.config_type is object else section(p.config_type, (p.id,)) for p in declarations}
     limits = {p.id: section(PhaseLimits, (p.id, LIMITS_TABLE)) for p in declarations}
@@ -164,6 +166,7 @@ def _assemble(directory: Path | None, declarations: Sequence[PhaseDeclaration], 
         directory=directory,
         brain=brain,
         replay=replay,
+        live=live,
         venues=MappingProxyType(venues),
         phases=MappingProxyType(phases),
         declarations=MappingProxyType({p.id: limits[p.id].applied_to(p) for p in declarations}),

@@ -30,6 +30,15 @@ class ReplayConfig:
 
 
 @frozen(kw_only=True)
+class LiveConfig:
+    """Section `live`: sessions of `titan run`, on paper and with real money."""
+
+    coins: tuple[str, ...] = key(("BTC",), "coins that are traded, each by its spot market's data and its perpetual; the built-in market has BTC")
+    history_bars: int = key(400, "five-minute bars that are read from the venue before the first live row", unit="bars", low=1, high=1_000)
+    guard_hang_s: int = key(10, "time without a sign of life after which the guard process leaves the market for a session", unit="s", low=2, high=600)
+
+
+@frozen(kw_only=True)
 class VenueConfig:
     """Section `venues.<venue>`: the terms of one account there. They replace what a recording says about the venue's instruments."""
 
@@ -96,6 +105,6 @@ class PhaseLimits:
         )
 
 
-CORE_SECTIONS: Mapping[str, type] = MappingProxyType({"brain": BrainConfig, "replay": ReplayConfig, "venues": VenueConfig})
+CORE_SECTIONS: Mapping[str, type] = MappingProxyType({"brain": BrainConfig, "live": LiveConfig, "replay": ReplayConfig, "venues": VenueConfig})
 """Sections that belong to Titan itself, each the name of a file; no phase may be called like one."""
 LIMITS_TABLE = "limits"
