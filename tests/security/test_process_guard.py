@@ -87,8 +87,6 @@ def test_logging_is_silent_until_somebody_listens() -> None:
     loud = "import logging\nlogging.getLogger('websockets.client').error('for nobody')\nlogging.getLogger('asyncio').critical('for nobody either')"
     listening = "logging.getLogger().addHandler(logging.StreamHandler())"
     guarded = run(f"from titan_core.execution.secrets.process import install\ninstall()\n{loud}\n{listening}\n{loud}")
-        f"from titan_core.execution.secrets.process import install\ninstall()\n{loud}\nlogging.getLogger().addHandler(logging.StreamHandler())\n{loud}"
-    )
     assert guarded.stdout == "" and guarded.stderr == "for nobody\nfor nobody either\n"
     assert run(loud).stderr == guarded.stderr
 
