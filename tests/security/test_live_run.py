@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -155,9 +156,11 @@ def test_without_the_typed_sentence_nothing_begins(tmp_path: Path, url: str, typ
 
 def test_with_all_of_it_a_session_runs_and_its_children_are_told_no_secret(tmp_path: Path, url: str) -> None:
     told: dict[str, str] = {}
+    limits: list[str] = []
 
     def look(pid: int) -> None:
         try:
+            limits.extend(re.findall(r"Max core file size +(\S+ +\S+)", Path(f"/proc/{pid}/limits").read_text()))
             for child in (child for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()):
                 command, environment = (Path(f"/proc/{child}/{name}").read_bytes().decode(errors="replace") for name in ("cmdline", "environ"))
                 if "\0-m\0" in command:  # else it is about to become what it was started as, and still a copy of its parent
@@ -168,6 +171,7 @@ def test_with_all_of_it_a_session_runs_and_its_children_are_told_no_secret(tmp_p
     ended = run_live(tmp_path, url, GOOD, typed=PHRASE, seconds=5, while_running=look)
     assert ended.code == 0, ended.said[-3_000:]
     assert begun(tmp_path) and {"titan_core.journal.serve", "titan_core.app.guard"} <= set(told), (list(told), ended.said[-3_000:])
+    assert limits[-1].split() == ["0", "0"], "the process is not guarded"
     for name, text in told.items():
         assert "PATH=" in text and GOOD.secret not in text and GOOD.key not in text and PASSWORD not in text, name
     left = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
