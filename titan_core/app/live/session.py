@@ -463,6 +463,9 @@ class Session:
             if self.stage != "stopping":
                 raise TitanError(f"the session is {self.stage}; interrupt it, nothing is under way yet")
             return
+        if self.governor.machine.configuration.is_in("emergency.locked"):
+            self._stopped.set()  # nothing is held and nothing will be: the process may end, and the next one finds the lock in the journal
+            return
         refusal = self.ask(Wish.STOP_FLAT if flatten else Wish.STOP, reason)
         if refusal:
             self._stop_reason = ""

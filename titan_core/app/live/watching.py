@@ -61,7 +61,8 @@ class Watching:
             if now - last_look >= LOOK_S:
                 self._look(min(now - last_look, 2 * LOOK_S))
                 last_look = now
-            due_s = PROBE_S / 5 if self.trouble or not self.is_answering else CLOCK_S
+            is_well = self.is_answering and session.trading.service.is_streaming and not self.trouble
+            due_s = CLOCK_S if is_well else PROBE_S / 5
             if (now - last_clock >= due_s or self._wake.is_set()) and not self._measuring:
                 self._wake.clear()
                 self._measuring = True
