@@ -56,7 +56,8 @@ class _Outing:
 
     def __init__(self, plan: Plan, box_url: str | None, mode: str) -> None:
         self._plan, self._box_url, self._mode = plan, box_url, mode
-        self._policy = HostPolicy.of((SPOT_DATA, *PERPS.values()), simulator=box_url is not None)
+        # with a venue in a box nothing else is spoken to, else nothing on this machine
+        self._policy = HostPolicy.of((SPOT_DATA, *PERPS.values())) if box_url is None else HostPolicy.of((), simulator=True)
 
     async def run(self, keys: "Mapping[str, ApiKey] | None") -> None:
         async with Outside(self._policy) as outside:
