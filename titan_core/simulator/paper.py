@@ -43,11 +43,15 @@ def paper_setup(
     latency_s: float = 0.001,
     timeout_s: float = 2.0,
     on_terms: Callable[[Instrument], Instrument] = lambda i: i,
+    only: Sequence[Instrument] | None = None,
 ) -> Setup:
-    """Return the surroundings. All times are the box's, but `wall`; `seed` is that of the jitter between attempts to connect."""
+    """Return the surroundings. All times are the box's, but `wall`; `seed` is that of the jitter between attempts to connect.
+
+    `only` names what is traded and watched where that is not BTC alone.
+    """
     key = Credential()
     through, transport = BoxHttp(box, latency_s), BoxTransport(box, latency_s)
-    instruments = paper_instruments(box, on_terms)
+    instruments = tuple(only) if only is not None else paper_instruments(box, on_terms)
 
     async def http(url: str, method: str, headers: Any, body: str | None) -> Any:
         response = await through.request(method, url, dict(headers or {}), (body or "").encode())

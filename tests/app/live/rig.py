@@ -16,6 +16,7 @@ from titan_core.config.load import load_config
 from titan_core.engine.phases import PhaseBinding
 from titan_core.journal.memory import MemoryDisk, MemoryJournal, recover_memory
 from titan_core.model.ids import InstrumentId, StrategyId
+from titan_core.model.instrument import Instrument
 from titan_core.model.order import Refused
 from titan_core.model.units import S
 from titan_core.plugin_host import discover
@@ -37,6 +38,7 @@ def setup_on(
     seed: int = 1,
     latency_s: float = 0.001,
     snapshot_every: int = 50_000,
+    only: Sequence[Instrument] | None = None,
 ) -> Setup:
     codec = entry_codec()
 
@@ -45,7 +47,7 @@ def setup_on(
         return MemoryJournal(disk, codec, clock=box.now_ns, loop=loop, snapshot_every=snapshot_every, on_status=on_status), recovery
 
     identity = Identity(name="test", mode="paper", feed="built-in", seed=seed)
-    return paper_setup(box, bindings, BrainLimits(), identity, open_journal, wall=box.now_ns, recording=recording, seed=seed, latency_s=latency_s)
+    return paper_setup(box, bindings, BrainLimits(), identity, open_journal, wall=box.now_ns, recording=recording, seed=seed, latency_s=latency_s, only=only)
 
 
 def scavenger(*overrides: str) -> list[PhaseBinding]:

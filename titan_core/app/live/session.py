@@ -393,7 +393,7 @@ class Session:
         reason, self._alive_ns = f"this process stood still for {(ts_ns - self._alive_ns) / S:.1f} s", ts_ns
         self.note("session", reason)
         for name in self.known:
-            self.watching.doubt_until_quoted(name, reason)
+            self.watching.doubt_until_heard(name, reason)
             self._hear_at(self.engine.now + 1, Doubted(instrument=name, reason=reason))
 
     def flush(self, ts_ns: int | None = None, word: Heard | None = None) -> None:

@@ -109,6 +109,8 @@ class Trading:
             return
         ours = execution.client_order_id != NOT_OURS and (order is not None or execution.client_order_id.startswith("brain.out"))
         cause = _CAUSES.get(execution.kind, Cause.ORDER if ours else Cause.MANUAL)
+        if cause not in (Cause.ORDER, Cause.STOP):
+            self._session.watching.venue_acted()
         self._session.hear(
             Executed(
                 execution_id=execution.execution_id,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from titan_core.engine.heard import Doubted, VenueTroubled, Wish
 from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.outcomes import Outcome
-from titan_core.model.enums import StreamKind
 from titan_core.model.ids import InstrumentId
 from titan_core.model.units import MS, S
 
@@ -26,6 +25,10 @@ CLOCK_S = 60.0
 AGREE_S = 60.0
 PEAK_S = 30.0
 """How often a peak of equity that nothing else has made the journal remember is written down: draw-down is measured from it after a kill as well."""
+SOON_S, AGAIN_S, UNSETTLED_S = 0.5, 1.5, 5.0
+"""How soon after an act of the venue the books are compared, how soon again, and for how long it goes on like that."""
+SILENT_S = 10.0
+"""How long an instrument without a single row is doubted after a standstill; the pings of its socket have told by then whether it lives."""
 LOST_S = 30.0
 MOST_OFFSET_NS = 500 * MS
 RECOVERABLE = (Outcome.CLOCK, Outcome.BANNED, Outcome.MAINTENANCE, Outcome.NOT_ALLOWED, Outcome.POSITION_MODE)
@@ -37,8 +40,8 @@ class Watching:
     def __init__(self, session: "Session") -> None:
         self._session = session
         self._doubts: dict[InstrumentId, str] = {}
-        self._old: dict[InstrumentId, tuple[int, str]] = {}
-        """Instruments whose prices are from before a time, and why they may not be believed until there is a newer one."""
+        self._old: dict[InstrumentId, tuple[int, float, str]] = {}
+        """Instruments whose prices are old: how many rows there were, until when they are doubted in any case, and why."""
         self.trouble = ""
         """Why the venue takes no entries now; empty where it does."""
         self.is_answering = True
@@ -47,12 +50,14 @@ class Watching:
         self._maintenance = False
         self._measuring = False
         self._wake = asyncio.Event()
+        self._agree_s = self._unsettled_s = 0.0
+        """When the books are compared next, and until when what differs is looked at again soon: the loop's time."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
         loop, session = asyncio.get_running_loop(), self._session
         last_look = last_probe = last_clock = loop.time()
-        last_agree = loop.time() - AGREE_S + PROBE_S
+        self._agree_s = loop.time() + PROBE_S
         last_peak = loop.time()
         while True:
             await asyncio.sleep(TICK_S)
@@ -74,8 +79,8 @@ class Watching:
             if now - last_peak >= PEAK_S:
                 last_peak = now
                 session.remember_peak()
-            if now - last_agree >= AGREE_S:
-                last_agree = now
+            if now >= self._agree_s:
+                self._agree_s = now + (AGAIN_S if now < self._unsettled_s else AGREE_S)
                 session.tasks.start(session.agree())
 
     def on_trouble(self, outcome: Outcome, message: str) -> None:
@@ -84,6 +89,11 @@ class Watching:
             self._maintenance = outcome is Outcome.MAINTENANCE
             self._set_trouble(f"{outcome}: {message}")
             self._wake.set()
+
+    def venue_acted(self) -> None:
+        """The venue, or somebody by hand, has traded for us: what else that has cost, such as the fee of a liquidation, no execution tells."""
+        now = asyncio.get_running_loop().time()
+        self._agree_s, self._unsettled_s = min(self._agree_s, now + SOON_S), now + UNSETTLED_S
 
     def clock_stepped(self) -> None:
         """The computer's clock was set: what we know of the venue's clock is worth nothing until it is measured again."""
@@ -105,18 +115,15 @@ class Watching:
         if self._silent_s >= LOST_S and session.engine.account.held() and not session.governor.machine.configuration.is_in("emergency"):
             session.ask(Wish.PANIC, f"the venue with open positions has not answered for {self._silent_s:.0f} s")
 
-    def doubt_until_quoted(self, name: InstrumentId, reason: str) -> None:
-        """Do not believe an instrument's prices before there is a new one."""
-        self._old[name], self._doubts[name] = (self._session.engine.now, reason), reason
+    def doubt_until_heard(self, name: InstrumentId, reason: str) -> None:
+        """Do not believe an instrument's prices before its feed has spoken again, or has been up for a while in a market that is silent."""
+        self._old[name], self._doubts[name] = (self._session.rows[name], asyncio.get_running_loop().time() + SILENT_S, reason), reason
 
     def _is_old(self, name: InstrumentId) -> str:
-        since_ns, reason = self._old.get(name, (0, ""))
-        if reason:
-            layout = self._session.layout
-            quoted_ns = self._session.engine.latest_ts(layout.rank(layout.place[name], StreamKind.QUOTE))
-            if quoted_ns is not None and quoted_ns > since_ns:
-                del self._old[name]
-                return ""
+        rows, until_s, reason = self._old.get(name, (0, 0.0, ""))
+        if reason and (self._session.rows[name] > rows or asyncio.get_running_loop().time() >= until_s):
+            del self._old[name]
+            return ""
         return reason
 
     async def _measure(self) -> None:
