@@ -16,6 +16,7 @@ class Mutant:
 _SCAN, _BOUNDS, _LEVELS = "engine/scan.py", "engine/bounds.py", "engine/levels.py"
 _REPLAY, _BARS, _INDEX = "engine/replay.py", "engine/bars.py", "tape/index.py"
 _CORE, _MATCHING, _DESK = "engine/core.py", "engine/matching.py", "engine/desk.py"
+_VENUE = "engine/venue.py"
 _LIVE, _NEAREST, _HISTORY = "engine/live.py", "engine/nearest.py", "engine/history.py"
 _HANDLES, _PREDICATES = "engine/handles.py", "engine/predicates.py"
 _GOVERNOR, _WATCH, _EXPOSURE, _CLOSING = "engine/governor.py", "engine/watch.py", "engine/exposure.py", "engine/closing.py"
@@ -283,11 +284,11 @@ MUTANTS = tuple(
             "levels = self.engine.depth(order.k, order.sign < 0)",
             "levels = self.engine.depth(order.k, order.sign > 0)",
         ),
-        ("orders: makers pay the taker's fee", _MATCHING, "(maker if liquidity is Liquidity.MAKER else taker)", "(taker)"),
-        ("orders: fees are rounded down", _MATCHING, "Money(-(-lots * price *", "Money((lots * price *"),
-        ("protection: outlives a turn of the position", _MATCHING, "if position == 0 or before * position < 0:", "if position == 0:"),
-        ("protection: a later fill of the entry resets it", _MATCHING, "and (current is None or not order.attached):", "and True:"),
-        ("protection: a second entry loosens it", _MATCHING, "(max(stops) if position > 0 else min(stops))", "order.intent.stop"),
+        ("orders: makers pay the taker's fee", _MATCHING, "rate = maker if liquidity is Liquidity.MAKER else taker", "rate = taker"),
+        ("orders: fees are rounded down", _MATCHING, "-(-lots * price * rate // PPM)", "(lots * price * rate // PPM)"),
+        ("protection: outlives a turn of the position", _VENUE, "if position == 0 or before * position < 0:", "if position == 0:"),
+        ("protection: a later fill of the entry resets it", _VENUE, "and (current is None or not order.attached):", "and True:"),
+        ("protection: a second entry loosens it", _VENUE, "(max(stops) if position > 0 else min(stops))", "order.intent.stop"),
         ("protection: a print through the entry spares the stop", _MATCHING, "        self._stop_swept(order)\n", ""),
         (
             "protection: exits outlive their position",
