@@ -23,9 +23,9 @@ from tests.app.live.rig import churner
 from titan_core.app.control.client import ask
 from titan_core.app.control.messages import Status, Trades
 from titan_core.app.control.server import ControlServer
+from titan_core.app.control.steered import SteeredSession
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.outside import Outside
-from titan_core.app.live.picture import SteeredSession
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits

@@ -6,6 +6,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from titan_core.model.phase import PhaseDeclaration
+
 
 @cache
 def package_digest(package: str) -> str:
@@ -16,6 +18,16 @@ def package_digest(package: str) -> str:
         for file in sorted(Path(root).rglob("*.py")):
             digest.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def packages_of(declarations: Iterable[PhaseDeclaration]) -> list[str]:
+    """Return Titan's package and those that phases' configuration types, or else their factories, come from."""
+    return ["titan_core", *(str(_module_of(declaration)).partition(".")[0] for declaration in declarations)]
+
+
+def _module_of(declaration: PhaseDeclaration) -> str:
+    kind = declaration.config_type
+    return kind.__module__ if kind is not object else declaration.create.__module__
 
 
 def code_digest(packages: Iterable[str]) -> str:

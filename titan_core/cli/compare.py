@@ -50,10 +50,9 @@ def session_folder(run: str) -> Path:
 
 
 def _compared(folder: Path, process: "Process", config: Path | None, settings: list[str] | None) -> "Comparison":
-    from titan_core.app.code_digest import code_digest
+    from titan_core.app.code_digest import code_digest, packages_of
     from titan_core.app.compose import bind, choose_phases
     from titan_core.app.live.playback import compare
-    from titan_core.cli.replay import type_package
     from titan_core.feed.recorder import make_tape
     from titan_core.model.ids import VenueId
     from titan_core.tape.store import open_tape
@@ -66,7 +65,7 @@ def _compared(folder: Path, process: "Process", config: Path | None, settings: l
     notes = []
     if configuration.digest != started.config_digest:
         notes.append("the configuration is not the one that the session ran on")
-    if code_digest(["titan_core", *(type_package(phase.declaration) for phase in phases)]) != started.code_digest:
+    if code_digest(packages_of(phase.declaration for phase in phases)) != started.code_digest:
         notes.append("the code is not the one that the session ran on")
     recording = folder / "recording" / started.recording
     with tempfile.TemporaryDirectory() as scratch:

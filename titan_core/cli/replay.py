@@ -64,6 +64,7 @@ def replay(
 
         compare_session(compare, config, settings, json=json)
         return
+    from titan_core.app.code_digest import packages_of
     from titan_core.app.compose import choose_phases
     from titan_core.app.replay_run import ReplayRequest, run_replay, save_run
     from titan_core.app.results import summary
@@ -90,20 +91,13 @@ def replay(
         results = run_replay(request, chosen, configuration, say=print_note, begun=begun)
     figures = summary(results)
     folder = out if out is not None else _folder(figures["digest"])
-    packages = ["titan_core", *(type_package(phase.declaration) for phase in chosen)]
+    packages = packages_of(phase.declaration for phase in chosen)
     arguments = {"equity_usdt": figures["equity_start"], "from": start, "to": end, "engine": engine.value, "seed": source.get("seed"), "phases": phases}
     save_run(folder, results, configuration, source=source, packages=packages, arguments=arguments)
     if json:
         print_json({**figures, "run": str(folder), "source": source})
     else:
         print_report(results, figures, folder, source)
-
-
-def type_package(declaration: Any) -> str:
-    """Return the package that a phase's configuration type, or else its factory, comes from."""
-    kind = declaration.config_type
-    module = kind.__module__ if kind is not object else declaration.create.__module__
-    return str(module).partition(".")[0]
 
 
 def _market(path: Path | None, seed: int, *, quiet: bool) -> "tuple[Tape, dict[str, Any]]":

@@ -48,15 +48,12 @@ class Plan:
 
     def identity(self, mode: str, feed: str, seed: int | None = None) -> "Identity":
         """Say what runs."""
-        from titan_core.app.code_digest import code_digest
+        from titan_core.app.code_digest import code_digest, packages_of
         from titan_core.app.live.setup import Identity
-        from titan_core.cli.replay import type_package
 
         changed = {s.spec.name: str(s.spec.show(s.value)) for s in self.config.settings if s.origin not in ("default", "declared by the plugin")}
-        packages = ["titan_core", *(type_package(phase.declaration) for phase in self.phases)]
-        return Identity(
-            name=self.name, mode=mode, feed=feed, seed=seed, code_digest=code_digest(packages), config_digest=self.config.digest, settings=changed
-        )  # fmt: skip
+        code = code_digest(packages_of(phase.declaration for phase in self.phases))
+        return Identity(name=self.name, mode=mode, feed=feed, seed=seed, code_digest=code, config_digest=self.config.digest, settings=changed)
 
     def journal(self, clock: Callable[[], int]) -> "OpenJournal":
         """Return what opens the journal."""

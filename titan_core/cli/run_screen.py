@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from titan_core.app.control.server import ControlServer
-from titan_core.app.live.picture import SteeredSession, take_picture
+from titan_core.app.control.steered import SteeredSession
+from titan_core.app.live.picture import take_picture
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Setup
 from titan_core.app.live.status import FillLine, SessionStatus

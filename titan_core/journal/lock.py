@@ -41,7 +41,7 @@ class WriterLock:
             except BlockingIOError:
                 # whoever has just taken it has yet to write its number
                 pid = _read_pid(self._fd)
-                if (pid and _lives(pid)) or monotonic() > (until if pid else until - DRAIN_S + 0.5):
+                if (pid and answers(pid)) or monotonic() > (until if pid else until - DRAIN_S + 0.5):
                     raise
                 sleep(0.01)
 
@@ -100,7 +100,8 @@ def close_in_children(held: Forkable) -> None:
     os.register_at_fork(after_in_child=close)
 
 
-def _lives(pid: int) -> bool:
+def answers(pid: int) -> bool:
+    """Whether a process of that number exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -119,6 +120,6 @@ def _locked(path: Path, fd: int) -> JournalLocked:
     pid = _read_pid(fd)
     os.close(fd)
     who = f"process {pid}" if pid else "another process"
-    if pid and not _lives(pid):
+    if pid and not answers(pid):
         return JournalLocked(f"process {pid} was killed, and its writer still waits for the disk with the journal {path.parent}; look after the disk", pid)
     return JournalLocked(f"{who} is writing the journal {path.parent}; stop it first (`titan stop`), or name another folder", pid)

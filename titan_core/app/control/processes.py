@@ -1,7 +1,8 @@
 """Whether a process still lives. Its number alone says nothing: the system gives it to another one day, so the time of its start counts too."""
 
-import os
 from pathlib import Path
+
+from titan_core.journal.lock import answers
 
 PROC = Path("/proc")
 _ENDED = ("Z", "X", "x")
@@ -18,7 +19,7 @@ def start_mark(pid: int, proc: Path = PROC) -> str | None:
     except OSError:
         if (proc / "self" / "stat").exists():
             return None
-        return "" if _answers(pid) else None
+        return "" if answers(pid) else None
     # the name of the program stands in parentheses and may hold anything
     words = text.rpartition(")")[2].split()
     return None if words[0] in _ENDED else f"{_boot(proc)}:{words[19]}"
@@ -35,13 +36,3 @@ def _boot(proc: Path) -> str:
         return (proc / "sys" / "kernel" / "random" / "boot_id").read_text("ascii").strip()
     except OSError:
         return ""
-
-
-def _answers(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -1,9 +1,8 @@
-"""Makes the picture of a session's moment, for screens and other processes, and lets them steer it."""
+"""Makes the picture of a session's moment, for screens and other processes."""
 
 import os
 from collections.abc import Sequence
 
-from titan_core.app.control.port import CommandRefused
 from titan_core.app.live.session import Session
 from titan_core.app.live.status import (
     FeedStatus,
@@ -17,9 +16,7 @@ from titan_core.app.live.status import (
     TradeLine,
 )
 from titan_core.engine.account import NOBODY
-from titan_core.engine.heard import Wish
 from titan_core.engine.phases import OPERATING, PhaseBook
-from titan_core.errors import TitanError
 from titan_core.ledger.trades import RoundTrip
 from titan_core.model.enums import StreamKind
 from titan_core.model.fill import Fill
@@ -167,42 +164,3 @@ def trade_line(instrument: Instrument, trip: RoundTrip) -> TradeLine:
         entry_ns=trip.entry_ns, exit_ns=trip.exit_ns, entry_price=_average(instrument, trip.average_entry), exit_price=_average(instrument, trip.average_exit),
         fees=trip.fees, funding=trip.funding, net=trip.net, tag=trip.tag,
     )  # fmt: skip
-
-
-class SteeredSession:
-    """Implements `titan_core.app.control.port.Session` for a session that runs."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def status(self) -> SessionStatus:
-        """Return the picture of this moment."""
-        return take_picture(self._session)
-
-    def trades(self, last: int) -> Sequence[TradeLine]:
-        """Return the newest round trips, oldest first."""
-        if not self._session.is_ready.is_set() or last <= 0:
-            return ()
-        return [trade_line(self._session.known[trip.instrument], trip) for trip in self._session.ledger.trips[-last:]]
-
-    def stop(self, *, flatten: bool) -> None:
-        """Begin to stop."""
-        try:
-            self._session.begin_stop("the operator's stop", flatten=flatten)
-        except TitanError as error:
-            raise CommandRefused(str(error)) from None
-
-    def panic(self, reason: str) -> None:
-        """Begin the emergency."""
-        self._ask(Wish.PANIC, reason)
-
-    def resume(self, reason: str) -> None:
-        """Leave a lock or a halt."""
-        self._ask(Wish.RESUME, reason)
-
-    def _ask(self, wish: Wish, reason: str) -> None:
-        if not self._session.is_ready.is_set():
-            raise CommandRefused(f"the session is {self._session.stage}; it trades nothing yet, stop it with Ctrl-C or wait")
-        refusal = self._session.ask(wish, reason)
-        if refusal:
-            raise CommandRefused(refusal)
