@@ -140,7 +140,7 @@ def _moment(ts_ns: int) -> str:
 
 def _fill(fill: FillLine) -> str:
     return (
-        f"{_moment(fill.ts_ns)}  fill     {fill.phase} {fill.side} {fill.quantity} {fill.instrument} at {fill.price}, fee {money(fill.fee)} {fill.tag}".rstrip()
+        f"{_moment(fill.ts_ns)}  fill: {fill.phase} {fill.side} {fill.quantity} {fill.instrument} at {fill.price}, fee {money(fill.fee)} {fill.tag}".rstrip()
     )
 
 
