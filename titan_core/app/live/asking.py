@@ -46,7 +46,7 @@ class VenueReader:
     async def find(self, orders: Mapping[str, Submit], since_ns: int) -> Found:
         """Withdraw what rests in the book, follow every order of `orders` to its end, then read executions, positions and wallet that fit together."""
         await self.withdraw_entries()
-        fates = {ident: await self._fate(order) for ident, order in orders.items()}
+        fates = dict(zip(orders, await asyncio.gather(*(self._fate(order) for order in orders.values())), strict=True))
         since = max(0, since_ns - int(self.overlap_s * S))
         while True:
             before = await self._until(lambda: self.client.executions(since), "executions")

@@ -47,7 +47,7 @@ STOP_PATIENCE_S = 30.0
 CLOCK_TRIES = 5
 STANDSTILL_NS = 2 * S
 """Timers are looked at ten times a second; after so long without that the process has not run."""
-WATCHED_PATIENCE_S = 15.0
+WATCHED_PATIENCE_S = 2.0
 """How long a start waits for the price of something that is only watched: positions must not go unattended because of it."""
 QUICK_S = 0.25
 """An answer within this is good enough to tell the venue's clock by."""
@@ -153,7 +153,7 @@ class Session:
         if self._failed[0] is not None:
             raise self._failed[0]
         self.flush()
-        self.journal.append(Ended(ts_ns=self.setup.clock(), reason=self._stop_reason), urgent=True)
+        self.journal.append(Ended(ts_ns=self.engine.now, reason=self._stop_reason), urgent=True)  # what was due later has not run
         self.stage = "stopped"
 
     async def _wind_up(self) -> None:
@@ -328,11 +328,12 @@ class Session:
         told = False
         while missing := [i for k, i in enumerate(self.setup.instruments) if not self.engine.value2(k)]:
             waited_s = asyncio.get_running_loop().time() - began_s
-            if waited_s >= WATCHED_PATIENCE_S and not any(i.venue in traded for i in missing):
-                return
-            if waited_s >= 5.0 and not told:
+            is_enough = waited_s >= WATCHED_PATIENCE_S and not any(i.venue in traded for i in missing)
+            if (is_enough or waited_s >= 5.0) and not told:
                 told = True
                 self.note("feed", f"no price yet of {', '.join(i.id for i in missing)}: is the venue reachable?")
+            if is_enough:
+                return
             await asyncio.sleep(0.05)
 
     # -- what reaches the engine --------------------------------------------------------------------------------------
