@@ -256,3 +256,18 @@ def test_bars_of_rest_end_with_the_open_one_and_show_nothing_of_the_future() -> 
     assert starts == [box.now_ns() // 1_000_000 // 60_000 * 60_000 - 60_000 * back for back in range(3)]
     last = box.depth.last(box.listings[PERP])
     assert rows[0][4] == box.listings[PERP].px(last)
+
+
+def test_a_book_that_is_left_while_a_message_waits_is_left() -> None:
+    script = quiet().wait(2.9)
+    for turn in range(60):  # so many quotes that one always waits for its turn
+        script.quote(60_000.0 + turn % 7)
+    box = box_of(script)
+    client = public(box, "orderbook.1.BTCUSDT")
+    begun = box.now_ns()
+    box.advance(begun + 3 * S - 1_000_000)  # the box looks every 3 s whether anybody is left
+    client.socket.close()
+    box.advance(begun + 5 * S)
+    again = public(box, "orderbook.1.BTCUSDT")
+    box.advance(box.now_ns() + 4 * S)
+    assert again.topic("orderbook.1.BTCUSDT")[0]["type"] == "snapshot"

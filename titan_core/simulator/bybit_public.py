@@ -169,7 +169,10 @@ class BybitPublicHub:
         waiting.clear()
 
     def _publish_book(self, topic: str) -> None:
-        window, _ = self._books[topic]
+        known = self._books.get(topic)
+        if known is None:  # the last subscriber has left while this waited
+            return
+        window, _ = known
         changes = window.changes()
         if changes is not None:
             self.topics.publish(topic, self._book_frame(topic, "delta", window, *changes))
@@ -178,7 +181,9 @@ class BybitPublicHub:
         if topic not in self.topics:
             self._books.pop(topic, None)
             return
-        window, _ = self._books[topic]
+        window, _ = self._books.get(topic, (None, None))
+        if window is None:
+            return
         if window.update_id == last:
             self.topics.publish(topic, self._book_frame(topic, "snapshot", window, *window.snapshot()))
         self.timers.call_at(self.venue.now_ns() + 3 * S, lambda: self._repeat_book(topic, window.update_id))
