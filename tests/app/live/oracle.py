@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from attrs import define, field
 
-from titan_core.app.live.entries import Ended, Kept, Moment, Started, Submit, entry_codec
+from titan_core.app.live.entries import Ended, Kept, Moment, Started, Submit, Withdraw, entry_codec
 from titan_core.app.live.folding import add, empty
 from titan_core.app.live.session import Session
 from titan_core.engine.heard import Asked, Deposited, Doubted, VenueTroubled, Wish
@@ -90,6 +90,8 @@ class Paper:
 
     def _moment(self, moment: Moment) -> None:
         word, moved = moment.word, 0
+        before = self.panicked_ns, dict(self._doubts), dict(self._troubles)
+        withdrawn = {sent.client_order_id for sent in moment.sent if isinstance(sent, Withdraw)}
         if isinstance(word, Doubted):
             self._doubts[word.instrument] = word.reason
         elif isinstance(word, VenueTroubled):
@@ -112,24 +114,29 @@ class Paper:
             self.peak2, self.rebased = None, True
         for sent in moment.sent:
             if isinstance(sent, Submit):
-                self._submit(moment, sent)
+                self._submit(moment, sent, before, sent.client_order_id in withdrawn)
         self._peak(moment.memory.peak2 if moment.memory else None, moved, f"moment {moment.ts_ns}")
 
-    def _submit(self, moment: Moment, sent: Submit) -> None:
-        if sent.client_order_id in self.submits:
-            self.breaks.append(f"{sent.client_order_id} was decided twice")
-        self.submits[sent.client_order_id] = sent
+    def _submit(self, moment: Moment, sent: Submit, before: tuple[int | None, dict[str, str], dict[str, str]], is_withdrawn: bool) -> None:
+        """Judge an order by the state before its moment and after it: what was decided may lie on either side of the word that the moment heard."""
+        ident, venue = sent.client_order_id, sent.instrument.partition(".")[2]
+        if ident in self.submits:
+            self.breaks.append(f"{ident} was decided twice")
+        self.submits[ident] = sent
         if sent.is_leaving:
             return
         self._count("entries")
-        if self.panicked_ns is not None:
-            self.breaks.append(f"entry {sent.client_order_id} was approved at {moment.ts_ns}, after the panic at {self.panicked_ns}")
-        if self._doubts.get(sent.instrument):
-            self.breaks.append(f"entry {sent.client_order_id} was approved in doubt: {self._doubts[sent.instrument]}")
-        if self._troubles.get(sent.instrument.partition(".")[2]):
-            self.breaks.append(f"entry {sent.client_order_id} was approved in trouble: {self._troubles}")
+        panicked_ns, doubts, troubles = before
+        if panicked_ns is not None and self.panicked_ns is not None:
+            self.breaks.append(f"entry {ident} was approved at {moment.ts_ns}, after the panic at {self.panicked_ns}")
+        if self.panicked_ns is not None and not is_withdrawn:
+            self.breaks.append(f"entry {ident} was approved in the moment of the panic and is not withdrawn")
+        if doubts.get(sent.instrument) and self._doubts.get(sent.instrument):
+            self.breaks.append(f"entry {ident} was approved in doubt: {doubts[sent.instrument]}")
+        if troubles.get(venue) and self._troubles.get(venue):
+            self.breaks.append(f"entry {ident} was approved in trouble: {troubles}")
         if sent.stop is None:
-            self.breaks.append(f"entry {sent.client_order_id} has no stop")
+            self.breaks.append(f"entry {ident} has no stop")
 
     def _peak(self, peak2: int | None, moved: int, where: str) -> None:
         if self.peak2 is not None:

@@ -79,20 +79,24 @@ class Journalling:
         """Append a moment; what it sends goes out once it is durable. What only gets out goes out in any case."""
         urgent = any(_gets_out(each) for each in sent)
         try:
-            while self._owed:
-                self.journal.append(self._owed[0], urgent=urgent)
-                add(self.kept, self._owed.pop(0))
+            self.pay(urgent=urgent)
             seq = self.journal.append(moment, urgent=urgent)
         except JournalError as error:
             out = self._failed(sent, str(error))
             self._owed.append(structs.replace(moment, sent=out))
             return
-        self.failure = ""
         add(self.kept, moment)
         if sent:
             self.journal.when_durable(seq, lambda: self._release(sent), lambda error: self._gave_up(sent, str(error)))
         if self.journal.snapshot_due:
             self.journal.write_snapshot(self.kept, seq)
+
+    def pay(self, *, urgent: bool = False) -> None:
+        """Append the moments that the journal would not take. Raises JournalError where it still does not."""
+        while self._owed:
+            self.journal.append(self._owed[0], urgent=urgent)
+            add(self.kept, self._owed.pop(0))
+        self.failure = ""
 
     def _gave_up(self, sent: tuple[Sent, ...], reason: str) -> None:
         self._failed(sent, reason)

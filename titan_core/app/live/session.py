@@ -6,6 +6,7 @@ is journalled before it is sent.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,7 @@ from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.recorder import Recorder
 from titan_core.feed.tasks import Tasks
+from titan_core.journal.failures import JournalError
 from titan_core.journal.port import JournalStatus
 from titan_core.ledger.ledger import Ledger
 from titan_core.model.enums import StreamKind
@@ -153,6 +155,7 @@ class Session:
         if self._failed[0] is not None:
             raise self._failed[0]
         self.flush()
+        self.journalling.pay(urgent=True)
         self.journal.append(Ended(ts_ns=self.engine.now, reason=self._stop_reason), urgent=True)  # what was due later has not run
         self.stage = "stopped"
 
@@ -412,12 +415,15 @@ class Session:
     def _lost(self, sent: tuple[Sent, ...], reason: str) -> None:
         """Orders that could not be journalled, or are too late by now, were not sent: whoever waits for them is told."""
         self.note("session", reason)
-        loop = asyncio.get_running_loop()
         for each in sent:
             if isinstance(each, Submit):
-                self.outbox.approved.pop(each.client_order_id, None)
-                word = OrderMoved(client_order_id=each.client_order_id, status=OrderStatus.REJECTED, reason=f"not sent: {reason}")
-                loop.call_soon(self.hear, word)
+                self.give_up(each, reason)
+
+    def give_up(self, order: Submit, reason: str) -> None:
+        """Tell soon that an order was not sent and will not be."""
+        self.outbox.approved.pop(order.client_order_id, None)
+        word = OrderMoved(client_order_id=order.client_order_id, status=OrderStatus.REJECTED, reason=f"not sent: {reason}")
+        asyncio.get_running_loop().call_soon(self.hear, word)
 
     async def agree(self) -> None:
         """Compare our books with the venue's."""
@@ -444,7 +450,14 @@ class Session:
 
     def _on_journal(self, status: JournalStatus, reason: str) -> None:
         self.journal_status = status
+        if status is JournalStatus.OK and self.is_ready.is_set():
+            asyncio.get_running_loop().call_soon(self._pay)
         self.note("journal", f"{status}: {reason}")
+
+    def _pay(self) -> None:
+        """There is room again: what could not be written comes first, whether or not anything happens soon."""
+        with contextlib.suppress(JournalError):
+            self.journalling.pay()
 
     # -- the operator -------------------------------------------------------------------------------------------------
     def ask(self, wish: Wish, reason: str) -> str:

@@ -45,8 +45,11 @@ class Trading:
     def release(self, sent: tuple[Sent, ...]) -> None:
         """Send what is on disk now."""
         approved = self._session.outbox.approved
+        withdrawn = {each.client_order_id for each in sent if isinstance(each, Withdraw)}
         for each in sent:
-            if isinstance(each, Submit):
+            if isinstance(each, Submit) and each.client_order_id in withdrawn and not each.is_leaving:
+                self._session.give_up(each, "withdrawn in the moment that asked for it")
+            elif isinstance(each, Submit):
                 self.service.submit(approved.pop(each.client_order_id), Lane.EXIT if each.is_leaving else Lane.ENTRY)
             elif isinstance(each, Withdraw):
                 self.service.cancel(each.client_order_id, Lane.EXIT)
