@@ -1,8 +1,9 @@
-"""What becomes of orders when the way to the venue fails: the reliability bars that the execution service can be held to by itself.
+"""What becomes of orders, feeds and whole sessions when something fails: the reliability bars.
 
-An account at the venue in a box, in this process and in virtual time; the faults are those of the box. The numbers are those of docs/reliability.md.
+An account at the venue in a box, in this process and in virtual time, but for the kills of bar 1, which are of real processes; the faults are those of the
+box. The numbers are those of docs/reliability.md.
 
-python -m benchmarks reliability [N ...] [--orders N] [--seed S] [--over rest|socket] [--seeds N --hours H]
+python -m benchmarks reliability [N ...] [--orders N] [--seed S] [--over rest|socket] [--kills N] [--seeds N --hours H]
 """
 
 import argparse
@@ -15,6 +16,7 @@ from time import perf_counter
 
 from benchmarks import _feed_bars as feed_bars
 from benchmarks import _harness as harness
+from benchmarks import _session_bars as session_bars
 from benchmarks import _simulation as simulation
 from tests.execution.rig import Rig, run
 from titan_core.execution.flatten import Flattened, Flattening
@@ -29,16 +31,23 @@ from titan_core.model.units import Money
 from titan_core.simulator.faults import FaultKind, Rule
 
 BARS = (
+    harness.Bar("1: kill -9 at random instants over real sockets: double orders, positions astray, cash off, recoveries >= 5 s", 0, "wrong", at_most=True),
+    harness.Bar("2: the same with unsynced writes dropped: orders that the disk does not know, and whatever else breaks a rule", 0, "breaks", at_most=True),
     harness.Bar("3: fifty positions closed while 30 % of the answers are errors, 10 requests a second", 12, "s", at_most=True),
     harness.Bar("4: the same while 60 % are", 25, "s", at_most=True),
     harness.Bar("5: a panic behind 500 queued reads, until its first order is executed", 50, "ms", at_most=True),
     harness.Bar("6: orders with answers and requests lost: difference between intents and orders created", 0, "orders", at_most=True),
     harness.Bar("7: known codes and 1,000 random ones: answers that crash or are taken for what they are not", 0, "answers", at_most=True),
+    harness.Bar("9: a private socket that carries nothing, until the books are right again", 10, "s", at_most=True),
     harness.Bar("10: topics that go silent on a living socket, until it is noticed and they are asked for again", 15, "s", at_most=True),
     harness.Bar("11: 100,000 private events shuffled and doubled: orders whose end differs", 0, "orders", at_most=True),
     harness.Bar("12: 1 % of book messages lost: rows vouched for that are not the true book", 0, "rows", at_most=True),
+    harness.Bar("13: the clock is set by 6 s, until entries are allowed again", 5, "s", at_most=True),
+    harness.Bar("14: 300 positions and 500 orders at start: not reconciled", 0, "left", at_most=True),
     harness.Bar("15: fills racing cancels: difference between what we booked and what the venue filled", 0, "lots", at_most=True),
+    harness.Bar("16: liquidation, auto-deleveraging, a trade by hand, until the ledger is right", 5, "s", at_most=True),
     harness.Bar("17: hours of simulated trading in storms: seeds that break a rule", 0, "seeds", at_most=True),
+    harness.Bar("18: a process that stands still for a minute: entries from before that are sent after", 0, "orders", at_most=True),
 )
 Measured = tuple[float, str]
 
@@ -219,12 +228,17 @@ def bar_15(orders: int, seed: int, over: str) -> Measured:
 RUNS: dict[int, Callable[[int, int, str], Measured]] = {3: bar_3, 4: bar_4, 5: bar_5, 6: bar_6, 7: bar_7, 10: bar_10, 11: bar_11, 12: bar_12, 15: bar_15}
 
 
+def _of_session(measure: Callable[[int], Measured]) -> Callable[[int, int, str], Measured]:
+    return lambda orders, seed, over: measure(seed)
+
+
 def main(argv: Sequence[str]) -> int:
     """Measure the bars that are named, or all; print a table and write JSON. Returns 0 where all were met."""
     parse = argparse.ArgumentParser(prog="python -m benchmarks reliability", description=__doc__.splitlines()[0])
     parse.add_argument("bars", nargs="*", type=int, metavar="N", help=f"which bars: {', '.join(map(str, RUNS))} (default all)")
     parse.add_argument("--orders", type=int, default=10_000)
     parse.add_argument("--seed", type=int, default=1)
+    parse.add_argument("--kills", type=int, default=session_bars.KILLS, help="of bar 1")
     parse.add_argument("--seeds", type=int, default=10, help="seeds of bar 17; those that its file has are not run again")
     parse.add_argument("--hours", type=float, default=2.0, help="simulated hours of each")
     parse.add_argument("--over", choices=("rest", "socket"), default="socket")
@@ -233,7 +247,9 @@ def main(argv: Sequence[str]) -> int:
     if unknown := [number for number in given.bars if number not in numbers]:
         print(f"no such bar: {unknown[0]}; there is {', '.join(map(str, numbers))}", file=sys.stderr)
         return 2
-    runs = RUNS | {17: lambda orders, seed, over: simulation.bar_17(given.seeds, given.hours)}
+    runs = RUNS | {number: _of_session(measure) for number, measure in session_bars.RUNS.items()}
+    runs[1] = lambda orders, seed, over: session_bars.bar_1(seed, given.kills)
+    runs[17] = lambda orders, seed, over: simulation.bar_17(given.seeds, given.hours)
     verdicts = {bar.text: harness.Verdict(bar, None) for bar in BARS}
     rows = []
     for number, bar in sorted((int(bar.text.partition(":")[0]), bar) for bar in BARS):

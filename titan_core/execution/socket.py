@@ -22,7 +22,7 @@ class SocketTimes:
     """How patient a socket is, in seconds."""
 
     ping_s: float = 1.0
-    silence_s: float = 3.0
+    silence_s: float = 2.5
     open_s: float = 5.0
     first_retry_s: float = 0.1
     last_retry_s: float = 15.0

@@ -129,8 +129,10 @@ class Crashed(Exception):
     """The process has been killed; nothing of it goes on."""
 
 
-def run_and_crash(box: Box, setup: Setup, after_s: float, kept: int = 0, say: Callable[[str], None] = lambda text: None) -> Session:
-    """Run a session and kill it after a while: what is not on disk is lost, except `kept` entries that happened to get there."""
+def run_and_crash(
+    box: Box, setup: Setup, after_s: float, kept: int = 0, say: Callable[[str], None] = lambda text: None, lost: list[int] | None = None
+) -> Session:
+    """Run a session and kill it after a while: what is not on disk is lost, except `kept` entries that happened to get there. `lost` gets their number."""
     made: list[Session] = []
 
     async def main() -> None:
@@ -142,7 +144,9 @@ def run_and_crash(box: Box, setup: Setup, after_s: float, kept: int = 0, say: Ca
             running.result()
             raise AssertionError("the session ended by itself")
         if session.has_journal:
-            session.journal.crash(kept)  # type: ignore[attr-defined]
+            gone = session.journal.crash(kept)  # type: ignore[attr-defined]
+            if lost is not None:
+                lost.append(gone)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

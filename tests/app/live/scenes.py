@@ -2,13 +2,17 @@
 
 import asyncio
 import math
+import random
+from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from attrs import evolve, frozen
 
-from tests.app.live.rig import PERP, churner, run_session, setup_on
+from tests.app.live.oracle import Oracle
+from tests.app.live.rig import PERP, churner, run_and_crash, run_session, setup_on
+from tests.app.live.test_recovery import UNRELIABLE
 from titan_core.app.live.asking import VenueReader
 from titan_core.app.live.entries import Moment, Submit, entry_codec
 from titan_core.app.live.folding import empty
@@ -338,3 +342,35 @@ def _arrive(arrived: dict[str, int], event: AccountEvent) -> None:
 
 def _moments(disk: MemoryDisk, codec: Any) -> list[Moment]:
     return [entry for entry in (codec.decode(payload) for _, payload in disk.entries) if isinstance(entry, Moment)]
+
+
+# -- kills that lose what was not synced ------------------------------------------------------------------------------
+@frozen
+class Dropped:
+    """What became of a journal whose unsynced entries every kill has dropped."""
+
+    kills: int
+    entries_dropped: int
+    orders: int
+    breaks: tuple[str, ...]
+    """What the oracle has found: above all orders at the venue that the disk does not know."""
+
+
+def dropped(seed: int, kills: int = 200) -> Dropped:
+    """Kill again and again at an unreliable venue, on a disk whose sync takes up to half a second and of which all that was not synced is lost."""
+    dice = random.Random(seed)
+    box, disk = Box(seed, balance_usdt=1_000, ticks_per_day=200_000, faults=UNRELIABLE), MemoryDisk(sync_s=lambda: dice.uniform(0.0002, 0.5))
+    oracle, lost = Oracle(box, disk), list[int]()
+    for life in range(kills):
+        run_and_crash(box, setup_on(box, disk, churner(1_000 * seed + life, 5)), dice.uniform(0.02, 90), lost=lost)
+    box.faults.remove()
+
+    async def quiet(session: Session) -> None:
+        await asyncio.sleep(120)
+        assert is_right(box, session)
+
+    run_session(box, setup_on(box, disk, churner(seed, 5)), quiet)
+    oracle.paper.catch_up()
+    links = [order.link_id for order in box.exchanges["bybit"].orders.values() if order.link_id]
+    twice = [f"{link} twice" for link, count in Counter(links).items() if count > 1]
+    return Dropped(kills, sum(lost), len(links), (*oracle.breaks, *twice))

@@ -49,3 +49,8 @@ def test_hundreds_of_positions_and_orders_are_read_and_settled() -> None:
 def test_every_position_that_is_nobodys_is_adopted_with_a_stop() -> None:
     found = scenes.crowd_adopted(1, 30, 50)
     assert (found.positions, found.orders, found.wrong) == (30, 50, 0), found
+
+
+def test_a_kill_that_drops_what_was_not_synced_loses_no_order() -> None:
+    found = scenes.dropped(2, 20)
+    assert found.entries_dropped and found.orders > 20 and not found.breaks, found

@@ -22,7 +22,7 @@ from titan_core.app.live.settling import Settled, VenueView, settle
 from titan_core.app.live.setup import Account, Setup
 from titan_core.app.live.status import NoteLine
 from titan_core.app.live.trading import Trading
-from titan_core.app.live.watching import Watching
+from titan_core.app.live.watching import SET_S, SILENT_S, Watching
 from titan_core.brain.table import LOCKED
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.heard import Asked, Doubted, Heard, OrderMoved, Wish
@@ -99,8 +99,8 @@ class Session:
         self._failed: list[Exception | None] = [None]
         self._stop_reason = ""
         self.is_ready = asyncio.Event()
-        self._alive_ns = NEVER
-        """When the timers were last looked at."""
+        self._alive_ns, self._alive_s = NEVER, 0.0
+        """When the timers were last looked at, by the session's clock and by the loop's, which nobody sets."""
         self.agreement = Agreement(self)
 
     # -- the whole of it --------------------------------------------------------------------------------------------
@@ -357,7 +357,7 @@ class Session:
             ts_ns = self.stamp()
             if ts_ns - self._alive_ns > STANDSTILL_NS:
                 self._stood_still(ts_ns)
-            self._alive_ns = ts_ns
+            self._alive_ns, self._alive_s = ts_ns, asyncio.get_running_loop().time()
             self.engine.advance(ts_ns)
             self.flush(ts_ns)
         except Exception as error:  # as in `_subscribe`
@@ -393,11 +393,13 @@ class Session:
         self.flush(ts_ns, word)
 
     def _stood_still(self, ts_ns: int) -> None:
-        """Doubt every market before anything runs that was due meanwhile: this process was stopped, or its clock was set, and its prices are old."""
-        reason, self._alive_ns = f"this process stood still for {(ts_ns - self._alive_ns) / S:.1f} s", ts_ns
+        """Doubt every market before anything runs that was due meanwhile: prices are old, or, where only the clock was set, may be."""
+        stood_s, gap_s, self._alive_ns = asyncio.get_running_loop().time() - self._alive_s, (ts_ns - self._alive_ns) / S, ts_ns
+        is_set = stood_s * S < STANDSTILL_NS
+        reason = f"the clock was set forward by {gap_s:.1f} s" if is_set else f"this process stood still for {gap_s:.1f} s"
         self.note("session", reason)
         for name in self.known:
-            self.watching.doubt_until_heard(name, reason)
+            self.watching.doubt_until_heard(name, reason, SET_S if is_set else SILENT_S)
             self._hear_at(self.engine.now + 1, Doubted(instrument=name, reason=reason))
 
     def flush(self, ts_ns: int | None = None, word: Heard | None = None) -> None:

@@ -27,6 +27,8 @@ PEAK_S = 30.0
 """How often a peak of equity that nothing else has made the journal remember is written down: draw-down is measured from it after a kill as well."""
 SOON_S, AGAIN_S, UNSETTLED_S = 0.5, 1.5, 5.0
 """How soon after an act of the venue the books are compared, how soon again, and for how long it goes on like that."""
+SET_S = 2.0
+"""How long an instrument without a single row is doubted after the clock was set forward: a computer that was asleep looks the same."""
 SILENT_S = 10.0
 """How long an instrument without a single row is doubted after a standstill; the pings of its socket have told by then whether it lives."""
 LOST_S = 30.0
@@ -115,9 +117,9 @@ class Watching:
         if self._silent_s >= LOST_S and session.engine.account.held() and not session.governor.machine.configuration.is_in("emergency"):
             session.ask(Wish.PANIC, f"the venue with open positions has not answered for {self._silent_s:.0f} s")
 
-    def doubt_until_heard(self, name: InstrumentId, reason: str) -> None:
+    def doubt_until_heard(self, name: InstrumentId, reason: str, for_s: float) -> None:
         """Do not believe an instrument's prices before its feed has spoken again, or has been up for a while in a market that is silent."""
-        self._old[name], self._doubts[name] = (self._session.rows[name], asyncio.get_running_loop().time() + SILENT_S, reason), reason
+        self._old[name], self._doubts[name] = (self._session.rows[name], asyncio.get_running_loop().time() + for_s, reason), reason
 
     def _is_old(self, name: InstrumentId) -> str:
         rows, until_s, reason = self._old.get(name, (0, 0.0, ""))
