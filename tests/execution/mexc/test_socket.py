@@ -67,7 +67,7 @@ def test_a_line_that_says_nothing_is_given_up_and_made_anew():
     async def scene(socket):
         while len(board.lines) < 2:
             await asyncio.sleep(0.1)
-        assert 3.0 < board.times[1] < 4.5, board.times
+        assert 2.5 < board.times[1] < 4.0, board.times
 
     told, _ = play(board, scene)
-    assert told[:3] == ["up", "nothing heard for 3 s", "up"]
+    assert told[:3] == ["up", "nothing heard for 2.5 s", "up"]
