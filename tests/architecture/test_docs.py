@@ -60,7 +60,7 @@ def readme_commands() -> list[str]:
 def test_the_readme_gives_two_commands_for_a_fresh_machine() -> None:
     first, second = readme_commands()
     assert first.endswith(".venv/bin/titan run --for 90")
-    assert second.endswith(".venv/bin/pytest")
+    assert second.endswith(".venv/bin/pytest -n auto")
     for command in (first, second):
         for file in re.findall(r"-r (\S+)", command):
             assert (ROOT / file).is_file()
