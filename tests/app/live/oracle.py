@@ -27,8 +27,8 @@ STALE_NS = 11 * S
 GRACE_S = 15.0
 """How long a position may be without a stop at the venue while a session runs there and is answered."""
 LEVERAGE = 15
-PEAK_S = 35.0
-"""How far the peak of equity on the disk may be behind the engine's."""
+PEAK_LOOKS = 35
+"""How many looks, one a second of the process's own time, the peak of equity on the disk may be behind the engine's."""
 OUT_OF_BAND = "brain.out"
 STALE = ("ts_ns", "peak2", "worst_drawdown_ppm")
 """What the memory in the journal may be behind in: it moves with every tick."""
@@ -165,7 +165,7 @@ class Oracle:
     _told_bare: bool = False
     _strange: bool = False
     """Whether somebody else has traded in the position that is open now."""
-    _peaks: deque[tuple[float, int]] = field(factory=deque)
+    _peaks: deque[int] = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.paper = Paper(self.disk, self.breaks)
@@ -238,16 +238,16 @@ class Oracle:
         self._persisted_peak(session)
 
     def _persisted_peak(self, session: Session) -> None:
-        """The peak that a kill leaves must not be older than so many seconds."""
-        governor, now, known = session.governor, session.engine.now / S, self.paper.kept.memory
-        if self.session is not session or known is None or self.paper.rebased:
+        """The peak that a kill leaves must not be older than so many looks, unless the disk has no room."""
+        governor, known = session.governor, self.paper.kept.memory
+        if self.session is not session or known is None or self.paper.rebased or self.disk.full or session.journalling.failure:
             self.session, self.paper.rebased = session, False
             self._peaks.clear()
-        self._peaks.append((now, max(governor.peak2, governor.watch.peak2())))
-        while self._peaks and self._peaks[0][0] < now - PEAK_S:
-            _, peak2 = self._peaks.popleft()
+        self._peaks.append(max(governor.peak2, governor.watch.peak2()))
+        if len(self._peaks) > PEAK_LOOKS:
+            peak2 = self._peaks.popleft()
             if known is not None and known.peak2 < peak2:
-                self.breaks.append(f"at {session.engine.now} the peak on the disk is {known.peak2}, {PEAK_S:.0f} s ago it was {peak2}")
+                self.breaks.append(f"at {session.engine.now} the peak on the disk is {known.peak2}, {PEAK_LOOKS} s ago it was {peak2}")
 
     def _stops(self, session: Session, passed_s: float) -> None:
         account = self.box.exchanges["bybit"].account
