@@ -29,7 +29,7 @@ from titan_core.engine.heard import Asked, Doubted, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
 from titan_core.engine.memory import remember
 from titan_core.engine.mirror import MirrorVenue
-from titan_core.errors import TitanError, VenueUnavailable
+from titan_core.errors import TitanError, Unreadable, VenueUnavailable
 from titan_core.execution.client import Listener
 from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
@@ -185,8 +185,13 @@ class Session:
             for instrument in self.setup.instruments:
                 if instrument.is_perp and instrument.venue in self.setup.order_venues:
                     leverage[instrument.id] = max(leverage.get(instrument.id, 1), min(binding.declaration.leverage[1], instrument.max_leverage))
-        await self._until_answered(lambda: self._prepare(leverage))
-        found = await self.reader.find(self.kept.open_orders, self.kept.last_execution_ns)
+        await self._until_answered(self.measure_clock)
+        finding = asyncio.get_running_loop().create_task(self.reader.find(self.kept.open_orders, self.kept.last_execution_ns))
+        try:
+            await self._until_answered(lambda: client.prepare(leverage))
+            found = await finding
+        finally:
+            finding.cancel()
         traded = {name: i for name, i in self.known.items() if i.venue in self.setup.order_venues}
         settled = settle(self.kept, traded, found.executions, found.positions, found.wallet, self.setup.clock())
         for text in settled.notes:
@@ -209,10 +214,6 @@ class Session:
         self.offset_ns = known_ns + correction  # two that measure at a time must not both add what both have found
         return correction
 
-    async def _prepare(self, leverage: dict[Any, int]) -> None:
-        await self.measure_clock()
-        await self.account.client.prepare(leverage)
-
     def venue_now_ns(self) -> int:
         """Return the venue's clock as well as we know it."""
         return self.setup.clock() + self.offset_ns
@@ -222,7 +223,7 @@ class Session:
         while True:
             try:
                 return await ask()
-            except VenueUnavailable as error:
+            except (VenueUnavailable, Unreadable) as error:
                 self.note("venue", str(error))
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, 5.0)
