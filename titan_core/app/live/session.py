@@ -90,6 +90,7 @@ class Session:
         self.journal_status = JournalStatus.OK
         self.kept: Kept = empty()
         self.offset_ns = 0
+        self._measuring = asyncio.Lock()
         self._say = say
         self._relay = Relay()
         self._trading: Trading | None = None
@@ -203,15 +204,16 @@ class Session:
 
         Raises VenueUnavailable, Unreadable.
         """
-        loop, found, known_ns = asyncio.get_running_loop(), [], self.offset_ns
-        for _ in range(CLOCK_TRIES):
-            asked_s = loop.time()
-            offset_ns = await self.account.client.clock_offset_ns()
-            found.append((loop.time() - asked_s, offset_ns))
-            if found[-1][0] <= QUICK_S:
-                break
-        correction = min(found)[1]
-        self.offset_ns = known_ns + correction  # two that measure at a time must not both add what both have found
+        loop, found = asyncio.get_running_loop(), []
+        async with self._measuring:  # what another has corrected meanwhile would be corrected again
+            for _ in range(CLOCK_TRIES):
+                asked_s = loop.time()
+                offset_ns = await self.account.client.clock_offset_ns()
+                found.append((loop.time() - asked_s, offset_ns))
+                if found[-1][0] <= QUICK_S:
+                    break
+            correction = min(found)[1]
+            self.offset_ns += correction
         return correction
 
     def venue_now_ns(self) -> int:
