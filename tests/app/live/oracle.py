@@ -160,6 +160,8 @@ class Oracle:
     breaks: list[str] = field(factory=list)
     paper: Paper = field(init=False)
     filled: dict[str, int] = field(factory=dict)
+    excused: set[str] = field(factory=set)
+    """Exits that were sent while the disk had no room."""
     session: Session | None = None
     _bare_s: float = 0.0
     _told_bare: bool = False
@@ -185,7 +187,9 @@ class Oracle:
         self.paper.catch_up()
         known = self.paper.submits.get(ident)
         if self.disk.full and request.reduce_only:
-            return  # what gets out is not kept in by a disk without room
+            self.excused.add(ident)  # what gets out is not kept in by a disk without room
+        if ident in self.excused:
+            return
         if known is None:
             self.breaks.append(f"the venue has order {ident}, which is not on the disk")
             return
