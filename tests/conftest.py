@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ MARKET = Path(__file__).resolve().parents[2] / "shared" / "market"
 # a slow machine is no failure; what must be fast is measured in benchmarks/
 settings.register_profile("titan", deadline=None)
 settings.load_profile("titan")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_are_heard() -> None:
+    """Hear SIGINT even where whoever started the tests in the background had it ignored: programs under test inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
