@@ -56,7 +56,7 @@ async def live(url: str, folder: Path, instruments: Any, seed: int) -> None:
 
         def stop() -> None:
             try:
-                session.begin_stop("asked to")
+                session.begin_stop("asked to", flatten=True)  # so that nothing is under way when the books are told
             except TitanError:
                 session.ask(Wish.RESUME, "to be stopped")
                 loop.call_later(1.0, stop)
@@ -68,7 +68,7 @@ async def live(url: str, folder: Path, instruments: Any, seed: int) -> None:
         await running
         account = session.engine.account
         held = {str(i.id): account.lots[k] for k, i in enumerate(instruments) if account.lots[k]}
-        tell(ended=True, held=held, cash=session.view.wallet_cash(account.cash), trips=len(session.ledger.trips))
+        tell(ended=True, held=held, cash=session.view.wallet_cash(account.cash), trips=len(session.ledger.trips), at_ns=session.engine.now)
 
 
 if __name__ == "__main__":
