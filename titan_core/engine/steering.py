@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from titan_core.brain.vocabulary import Control, Emergency, Link, PhaseState, Risk, Trigger
 from titan_core.engine.heard import Wish
 from titan_core.engine.phases import ServiceDesk
+from titan_core.model.enums import OrderType
 from titan_core.model.fill import Deposit
 from titan_core.model.ids import BRAIN
 from titan_core.model.units import BPS, Money
@@ -101,13 +102,14 @@ class Steering:
             self.refusal = f"there is nothing to resume: the Brain is in {configuration}"
 
     def go_on_stopping(self) -> None:
-        """Finish a stop once nothing is left that could open a position."""
+        """Finish a stop once nothing is left that could open a position, and nothing is on its way."""
         closing = self._governor.closing
         if self._flatten_on_stop:
             closing.flatten(None)
             if not closing.is_flat(None):
                 return
-        if not closing.entries(None):
+        under_way = any(order.is_live and order.intent.order_type is OrderType.MARKET for order in self._engine.venue.working.values())
+        if not closing.entries(None) and not under_way:  # else the books would end without a fill that the venue has
             self._governor.fire(Trigger.STOP_COMPLETED)
 
     def verified(self, is_flat: bool) -> None:

@@ -20,7 +20,7 @@ from titan_core.simulator.faults import FaultKind, Rule
 from titan_core.simulator.orders import Refusal
 from titan_core.simulator.upkeep import trade_by_hand
 from titan_core.simulator.virtual_loop import run_virtual
-from titan_core.testing.phases import make_phase
+from titan_core.testing.phases import Hold, make_phase
 
 Scene = Callable[[Session], Awaitable[None]]
 
@@ -166,6 +166,24 @@ def test_an_entry_that_was_due_before_a_panic_is_not_sent_after_it() -> None:
         if {s.client_order_id for s in m.sent if isinstance(s, Submit)} & {s.client_order_id for s in m.sent if isinstance(s, Withdraw)}
     ]
     assert not late and both
+
+
+def test_a_stop_waits_for_an_exit_that_is_on_its_way() -> None:
+    box, disk = fresh(1)
+
+    async def scene(session: Session) -> None:
+        await in_position(session)
+        session.governor.closing.flatten(None)
+        session.flush()
+        session.begin_stop("with an exit under way")
+
+    session = run(box, disk, scene, [make_phase("holder", 200, None, strategy=Leaver, leverage=(1, 10))])
+    assert not any(session.engine.account.lots)
+    assert is_right(box, session)
+
+
+class Leaver(Hold):
+    wait_ns = 1_000_000_000
 
 
 def test_orders_that_were_never_sent_are_followed_all_at_once() -> None:
