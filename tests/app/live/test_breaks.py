@@ -11,15 +11,18 @@ from titan_core.app.live.entries import Moment, Submit, Withdraw, entry_codec
 from titan_core.app.live.playback import processes
 from titan_core.app.live.session import Relay, Session
 from titan_core.engine.heard import Wish
+from titan_core.engine.memory import remember
 from titan_core.engine.phases import PhaseBinding
 from titan_core.journal.memory import MemoryDisk
 from titan_core.model.enums import OrderType, Side, TimeInForce
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
+from titan_core.model.units import D, S
 from titan_core.simulator.box import Box
 from titan_core.simulator.faults import FaultKind, Rule
 from titan_core.simulator.orders import Refusal
 from titan_core.simulator.upkeep import trade_by_hand
 from titan_core.simulator.virtual_loop import run_virtual
+from titan_core.tape.generate import NEW_YEAR_2024
 from titan_core.testing.phases import Hold, make_phase
 
 Scene = Callable[[Session], Awaitable[None]]
@@ -122,6 +125,19 @@ def test_a_peak_that_only_the_market_has_made_is_written_down() -> None:
     run(box, disk, scene)
 
 
+def test_what_changes_at_midnight_is_in_the_journal() -> None:
+    box, disk = fresh(1, start_ns=NEW_YEAR_2024 + D - 40 * S)
+
+    async def scene(session: Session) -> None:
+        await in_position(session)
+        await until(lambda: session.engine.now > NEW_YEAR_2024 + D + S // 2)
+        assert session.kept.memory is not None
+        assert session.kept.memory.phases == remember(session.governor, session.engine).phases
+        assert session.kept.memory.ts_ns > NEW_YEAR_2024 + D
+
+    run(box, disk, scene)
+
+
 def test_what_a_full_disk_has_kept_out_is_written_before_the_end() -> None:
     box, disk = fresh(1)
 
@@ -183,7 +199,7 @@ def test_a_stop_waits_for_an_exit_that_is_on_its_way() -> None:
 
 
 class Leaver(Hold):
-    wait_ns = 1_000_000_000
+    wait_ns = S
 
 
 def test_orders_that_were_never_sent_are_followed_all_at_once() -> None:

@@ -41,7 +41,7 @@ from titan_core.ledger.ledger import Ledger
 from titan_core.model.enums import StreamKind
 from titan_core.model.instrument import Instrument
 from titan_core.model.order import OrderStatus
-from titan_core.model.units import NEVER, Money, S
+from titan_core.model.units import NEVER, D, Money, S
 from titan_core.tape.manifest import GridSource, InstrumentEntry, to_json
 
 NOTES = 60
@@ -100,6 +100,7 @@ class Session:
         self._failed: list[Exception | None] = [None]
         self._stop_reason = ""
         self.is_ready = asyncio.Event()
+        self._day = 0
         self._alive_ns, self._alive_s = NEVER, 0.0
         """When the timers were last looked at, by the session's clock and by the loop's, which nobody sets."""
         self.agreement = Agreement(self)
@@ -272,6 +273,7 @@ class Session:
             self.trading.service.protect(self.known[name], held.stop, held.target)
         self.watching = Watching(self)
         self._alive_ns = self.stamp()
+        self._day = self._alive_ns // D
         self.tasks.start(self.watching.run())
 
     def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None, begun_ns: int) -> None:
@@ -363,6 +365,9 @@ class Session:
             self._alive_ns, self._alive_s = ts_ns, asyncio.get_running_loop().time()
             self.engine.advance(ts_ns)
             self.flush(ts_ns)
+            if ts_ns // D != self._day:  # at midnight the Brain allots anew and the losses of the day begin at nothing, without a decision
+                self._day = ts_ns // D
+                self._remember()
         except Exception as error:  # as in `_subscribe`
             self.fail(error)
 
@@ -415,7 +420,10 @@ class Session:
         """Write a peak of equity down that only the market has made."""
         known, governor = self.kept.memory, self.governor
         if known is not None and max(governor.peak2, governor.watch.peak2()) > known.peak2:
-            self.journalling.write(Moment(ts_ns=self.engine.now, memory=remember(governor, self.engine)), ())
+            self._remember()
+
+    def _remember(self) -> None:
+        self.journalling.write(Moment(ts_ns=self.engine.now, memory=remember(self.governor, self.engine)), ())
 
     def _lost(self, sent: tuple[Sent, ...], reason: str) -> None:
         """Orders that could not be journalled, or are too late by now, were not sent: whoever waits for them is told."""
