@@ -18,6 +18,7 @@ from titan_core.app.live.folding import add, empty, fold
 from titan_core.app.live.journalling import Journalling
 from titan_core.app.live.market import history_rows, kinds_of, layout_of, router, warm
 from titan_core.app.live.outbox import CollectingOutbox
+from titan_core.app.live.relay import Relay
 from titan_core.app.live.settling import Settled, VenueView, settle
 from titan_core.app.live.setup import Account, Setup
 from titan_core.app.live.status import NoteLine
@@ -30,7 +31,6 @@ from titan_core.engine.live import PerEvent
 from titan_core.engine.memory import remember
 from titan_core.engine.mirror import MirrorVenue
 from titan_core.errors import TitanError, Unreadable, VenueUnavailable
-from titan_core.execution.client import Listener
 from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.recorder import Recorder
@@ -53,28 +53,6 @@ WATCHED_PATIENCE_S = 2.0
 """How long a start waits for the price of something that is only watched: positions must not go unattended because of it."""
 QUICK_S = 0.25
 """An answer within this is good enough to tell the venue's clock by."""
-
-
-class Relay:
-    """Passes the private stream on to the service once there is one; what comes before is asked for then."""
-
-    def __init__(self) -> None:
-        self.to: Listener | None = None
-
-    def on_report(self, report: Any) -> None:
-        """Where an order stands."""
-        if self.to is not None:
-            self.to.on_report(report)
-
-    def on_execution(self, execution: Any) -> None:
-        """An execution."""
-        if self.to is not None:
-            self.to.on_execution(execution)
-
-    def on_stream(self, is_up: bool, reason: str) -> None:
-        """The stream has begun or ended."""
-        if self.to is not None:
-            self.to.on_stream(is_up, reason)
 
 
 class Session:
