@@ -16,7 +16,8 @@ from tests.app.live.test_recovery import UNRELIABLE
 from titan_core.app.live.asking import VenueReader
 from titan_core.app.live.entries import Moment, Submit, entry_codec
 from titan_core.app.live.folding import empty
-from titan_core.app.live.session import Relay, Session
+from titan_core.app.live.relay import Relay
+from titan_core.app.live.session import Session
 from titan_core.app.live.settling import CENT, settle
 from titan_core.engine.phases import PhaseBinding
 from titan_core.execution.limiter import Lane

@@ -9,7 +9,8 @@ from tests.app.live.scenes import Pusher, fresh, happen, holder, is_right, until
 from titan_core.app.live.asking import VenueReader
 from titan_core.app.live.entries import Moment, Submit, Withdraw, entry_codec
 from titan_core.app.live.playback import processes
-from titan_core.app.live.session import Relay, Session
+from titan_core.app.live.relay import Relay
+from titan_core.app.live.session import Session
 from titan_core.engine.heard import Wish
 from titan_core.engine.memory import remember
 from titan_core.engine.phases import PhaseBinding
