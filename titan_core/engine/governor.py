@@ -12,15 +12,15 @@ from titan_core.brain.limits import BrainLimits
 from titan_core.brain.machine import BrainMachine, Turn
 from titan_core.brain.risk import DayLoss, Drawdown, day_loss, drawdown, drawdown_ppm
 from titan_core.brain.selection import Verdict, boot_verdict, judge, weights_bps
-from titan_core.brain.table import EMERGENCY, LOCKED
-from titan_core.brain.vocabulary import Command, Control, Guard, PhaseState, Risk, Trigger
+from titan_core.brain.vocabulary import Command, Guard, PhaseState, Trigger
+from titan_core.engine.booting import Booting
 from titan_core.engine.closing import Closing
 from titan_core.engine.conditions import Timer
 from titan_core.engine.core import Engine
 from titan_core.engine.desk import Desk
 from titan_core.engine.emergency import EmergencySteps
 from titan_core.engine.exposure import ExposureDesk
-from titan_core.engine.memory import Memory, recall
+from titan_core.engine.memory import Memory
 from titan_core.engine.pairing import Pairing
 from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
 from titan_core.engine.steering import Steering
@@ -60,9 +60,8 @@ class BrainGovernor:
         self.machine = BrainMachine(self.chart, record=self._note_turn)
         self._about: PhaseBook | None = None
         self.peak2 = 2 * peak
-        self._memory = memory
+        self.booting = Booting(self, memory)
         self._order_venues = order_venues
-        self.recalled_drawdown = Drawdown.NONE
         self.drawdown = Drawdown.NONE
         self.worst_drawdown_ppm = 0
         """The worst draw-down that a look has found: exact wherever a fill, a funding or a bound made the governor look."""
@@ -70,11 +69,8 @@ class BrainGovernor:
         self.by_id = {book.id: book for book in self.books}
         self._busy = False
         self._again = False
-        self._first_boot = True
-        self._starting: list[PhaseBook] = []
-        self._booted: list[PhaseBook] = []
         self._commands: dict[Command, Callable[[PhaseBook | None], None]] = {
-            Command.SELECT_PHASES: self._select_phases,
+            Command.SELECT_PHASES: lambda book: self.booting.select_phases(),
             Command.CLOSE_GATE: self._note_command("gate closed"),
             Command.SEND_ALERT: self._note_command("alert"),
             Command.CANCEL_ENTRIES: lambda book: self.closing.cancel_entries(None),
@@ -84,7 +80,7 @@ class BrainGovernor:
             Command.DISABLE_PHASES: lambda book: self._disable_phases(),
             Command.CHECK_HEALTH: self._check_health,
             Command.SET_ALLOCATIONS: self._set_allocations,
-            Command.START_PHASE: self._start_phase,
+            Command.START_PHASE: self.start_phase,
             Command.STOP_ENTRIES: lambda book: self.closing.cancel_entries(book),
             Command.FLATTEN_PHASE: self._flatten_phase,
             Command.OFFER_HANDOVER: self._offer_handover,
@@ -107,50 +103,17 @@ class BrainGovernor:
         self.watch = Watch(self, engine)
         self.pairing = Pairing(self, engine)
         self.steering = Steering(self, engine)
-        if self._memory is not None:
-            recall(self._memory, self, engine)
+        self.booting.recall(engine)
         self.peak2 = max(self.peak2, self.equity2())
         self.emergency = EmergencySteps(self, engine)
         self.turns = Turns(self, engine)
         self.turns.begin()
-        self._boot()
+        self._busy = True
+        self.booting.boot()
+        self._busy = False
         for k in engine.account.held():
             self.steering.found(k)
         self.settle()
-
-    def _boot(self) -> None:
-        """Take the chart from its beginning to where the journal, the venue and equity demand."""
-        self._busy = self._first_boot = True
-        self._booted.clear()
-        self.fire(Trigger.LOADED)
-        if self.machine.configuration.is_in("booting"):
-            self.fire(Trigger.RECONCILED)
-            self._apply_recalled()
-        self._first_boot = self._busy = False
-        self._memory = None
-
-    def boot_again(self) -> None:
-        """Leave `locked` on the operator's word and boot as if for the first time."""
-        if self.fire(Trigger.RESUME):
-            self.drawdown = Drawdown.NONE
-            self._boot()
-
-    def _apply_recalled(self) -> None:
-        """Bring the levels of an earlier process back: a restart never loosens anything."""
-        memory = self._memory
-        if memory is None:
-            return
-        for book in self.books:
-            book.recalled = book.recalled_bases = None
-            if book.to_be_disabled:
-                self.fire(Trigger.DISABLE, book)
-        if self.recalled_drawdown > Drawdown.NONE:
-            self.drawdown = min(self.recalled_drawdown, Drawdown.REDUCED)
-            self.fire(Trigger.WARN if self.drawdown is Drawdown.WARNING else Trigger.REDUCE)
-        if memory.is_in(f"operational.risk.{Risk.HALTED}"):
-            self.fire(Trigger.HALT)
-        if memory.is_in(f"operational.control.{Control.PAUSED}"):
-            self.fire(Trigger.PAUSE)
 
     def takes_orders(self, instrument: Instrument) -> bool:
         """Whether orders in this instrument can be sent at all; of some venues only the data is used."""
@@ -235,6 +198,7 @@ class BrainGovernor:
         values = [("equity2", self.equity2()), ("peak2", self.peak2), *((str(guard), int(value)) for guard, value in turn.step.facts)]
         if book is not None:
             values += [("phase_equity2", self.phase_equity2(book)), ("base2", book.base2)]
+        self.booting.leave(turn.step.before, turn.step.configuration)
         self.engine.record.chart(turn.ts_ns, row.event, row.source, row.dest or row.source, tuple(values))
 
     def _fact(self, guard: Guard, book: PhaseBook | None) -> bool:
@@ -242,8 +206,8 @@ class BrainGovernor:
         level = drawdown(equity2, self.peak2, self.limits)
         if book is None:
             facts = {
-                Guard.EMERGENCY_LOCKED: self._memory is not None and self._memory.is_in(LOCKED),
-                Guard.EMERGENCY_UNFINISHED: self._memory is not None and self._memory.is_in(EMERGENCY) and not self._memory.is_in(LOCKED),
+                Guard.EMERGENCY_LOCKED: self.booting.was_locked,
+                Guard.EMERGENCY_UNFINISHED: self.booting.was_in_emergency,
                 Guard.RESUME_ALLOWED: self.steering.is_resuming,
                 Guard.READS_AGREE: self.emergency.reads_agree,
                 Guard.BELOW_WARNING: level < Drawdown.WARNING,
@@ -255,9 +219,9 @@ class BrainGovernor:
             return facts[guard]
         band = book.binding.declaration.band
         assert band is not None
-        fits = boot_verdict(band, equity2 // 2) if self._first_boot else judge(band, equity2 // 2, self.limits)
+        fits = boot_verdict(band, equity2 // 2) if self.booting.is_first else judge(band, equity2 // 2, self.limits)
         facts = {
-            Guard.EQUITY_FITS: (fits is Verdict.ENTER and (book.dwelt or self._first_boot)) or self.steering.was_operating(book.recalled),
+            Guard.EQUITY_FITS: (fits is Verdict.ENTER and (book.dwelt or self.booting.is_first)) or book.was_operating,
             Guard.MAY_RETURN: fits is Verdict.ENTER and book.dwelt and not book.broken and not book.to_be_disabled,
             Guard.DAY_HALTED: book.level >= DayLoss.HALTED,
             Guard.DAY_REDUCED: book.level >= DayLoss.REDUCED or book.held_down,
@@ -377,17 +341,6 @@ class BrainGovernor:
         book.dwelt = False
         self.settle()
 
-    def _select_phases(self, book: PhaseBook | None) -> None:
-        self.steering.judge_link()  # first, so that what a strategy asks for at its start may be approved
-        equity = self.equity2() // 2
-        for each in self.books:
-            band = each.binding.declaration.band
-            if band is not None and (boot_verdict(band, equity) is Verdict.ENTER or self.steering.was_operating(each.recalled)):
-                self.fire(Trigger.ARM, each)
-        starting, self._starting = self._starting, []
-        for each in starting:
-            self._start_phase(each)
-
     def _check_health(self, book: PhaseBook | None) -> None:
         assert book is not None
         health = book.binding.health()
@@ -401,18 +354,15 @@ class BrainGovernor:
             book.drain = None
         self.allocate()
 
-    def _start_phase(self, book: PhaseBook | None) -> None:
+    def start_phase(self, book: PhaseBook | None) -> None:
+        """Make the strategies of a phase and start them; during a boot once all phases have their allocations."""
         assert book is not None
-        if self._first_boot and book not in self._booted:
-            self._booted.append(book)
-            self._starting.append(book)
+        if self.booting.puts_off(book):
             return
-        book.base2 = book.loss_base2 = self.phase_equity2(book)
         book.active_since = self.engine.now
-        if book.recalled_bases is None:
+        if not book.day_goes_on:
+            book.base2 = book.loss_base2 = self.phase_equity2(book)
             book.level = DayLoss.NONE
-        else:  # the day goes on: what was lost in it still counts
-            book.base2, book.loss_base2 = book.recalled_bases
         book.activations += 1
         try:
             book.binding.activated()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from titan_core.brain.risk import DayLoss, Drawdown
+from titan_core.brain.risk import DayLoss
+from titan_core.brain.statechart import is_within
+from titan_core.brain.table import OPERATIONAL
 from titan_core.brain.vocabulary import PhaseState
 from titan_core.engine.account import NOBODY
 from titan_core.model.ids import BRAIN, InstrumentId
@@ -52,6 +54,8 @@ class Memory(Struct, kw_only=True):
     ts_ns: int
     leaves: tuple[str, ...]
     """Where the chart was."""
+    standing: tuple[str, ...] = ()
+    """Where it stood in `operational`: now, or when it left that for a stop or an emergency."""
     cash: int
     fees: int
     funding: int
@@ -66,13 +70,22 @@ class Memory(Struct, kw_only=True):
 
     def is_in(self, path: str) -> bool:
         """Whether the chart was in a state."""
-        return any(leaf == path or leaf.startswith(path + ".") for leaf in self.leaves)
+        return _is_in(self.leaves, path)
+
+    def stood_in(self, path: str) -> bool:
+        """Whether the chart was in a state when it was last operational."""
+        return _is_in(self.standing or self.leaves, path)
+
+
+def _is_in(leaves: tuple[str, ...], path: str) -> bool:
+    return any(is_within(leaf, path) for leaf in leaves)
 
 
 def remember(governor: "BrainGovernor", engine: "Engine") -> Memory:
     """Write down a run as it stands."""
     account, venue = engine.account, engine.venue
-    states = governor.machine.configuration.phases
+    configuration = governor.machine.configuration
+    standing = configuration if configuration.mode == OPERATIONAL else governor.booting.standing
     holdings = {}
     for k in account.held():
         known = venue.protection.get(k)
@@ -85,7 +98,8 @@ def remember(governor: "BrainGovernor", engine: "Engine") -> Memory:
         )
     return Memory(
         ts_ns=engine.now,
-        leaves=governor.machine.configuration.leaves,
+        leaves=configuration.leaves,
+        standing=standing.leaves if standing is not None else (),
         cash=account.cash,
         fees=account.fees,
         funding=account.funding,
@@ -97,7 +111,7 @@ def remember(governor: "BrainGovernor", engine: "Engine") -> Memory:
         closing_orders=governor.closing.serial,
         phases={
             book.id: PhaseMemory(
-                state=str(states.get(book.id, "")),
+                state=str(standing.phases.get(book.id, "")) if standing is not None else "",
                 flow2=account.flow2[book.slot],
                 offset2=book.offset2,
                 base2=book.base2,
@@ -144,6 +158,6 @@ def recall(memory: Memory, governor: "BrainGovernor", engine: "Engine") -> None:
         phase_memory = memory.phases.get(book.id)
         if phase_memory is not None and phase_memory.state in set(PhaseState):
             book.recalled = PhaseState(phase_memory.state)
-            if same_day:
-                book.level, book.recalled_bases = DayLoss(phase_memory.level), (phase_memory.base2, phase_memory.loss_base2)
-    governor.recalled_drawdown = Drawdown(memory.drawdown)
+            if same_day and book.was_operating:
+                book.day_goes_on = True
+                book.level, book.base2, book.loss_base2 = DayLoss(phase_memory.level), phase_memory.base2, phase_memory.loss_base2

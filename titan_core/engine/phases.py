@@ -80,8 +80,8 @@ class PhaseBook:
     """Its net result at the start of the present hour."""
     recalled: PhaseState | None = None
     """Where it stood when an earlier process ended; None on a first boot and once it stands somewhere again."""
-    recalled_bases: tuple[int, int] | None = None
-    """Its day base and loss base, where the day is still the same."""
+    day_goes_on: bool = False
+    """Whether an earlier process has left it the bases and the level of this very day: what was lost in it still counts."""
     held_down: bool = False
     """Reduced because of its correlation with an earlier-activated phase."""
     dwell: "Timer | None" = None
@@ -101,6 +101,11 @@ class PhaseBook:
     def leverage(self) -> int:
         """Leverage set at the venue: the top of the declared range."""
         return self.binding.declaration.leverage[1]
+
+    @property
+    def was_operating(self) -> bool:
+        """Whether it was on duty, or leaving, when an earlier process ended."""
+        return self.recalled in OPERATING or self.recalled is PhaseState.DRAINING
 
     def leverage_on(self, instrument: Instrument) -> int:
         """Return how many times its margin a position is worth: no more than the venue lends on this instrument; spot is paid in full."""

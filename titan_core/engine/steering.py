@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from titan_core.brain.vocabulary import Control, Emergency, Link, PhaseState, Risk, Trigger
+from titan_core.brain.vocabulary import Control, Emergency, Link, Risk, Trigger
 from titan_core.engine.heard import Wish
 from titan_core.engine.phases import ServiceDesk
 from titan_core.model.enums import OrderType
@@ -91,7 +91,7 @@ class Steering:
         if configuration.is_in(f"emergency.{Emergency.LOCKED}"):
             self.is_resuming = True
             governor.peak2 = governor.equity2()  # the operator rebases: what was lost is not counted against the new beginning
-            governor.boot_again()
+            governor.booting.boot_again()
             self.is_resuming = False
         elif configuration.risk is Risk.HALTED:
             if not governor.fire(Trigger.LIFT_HALT):
@@ -160,7 +160,3 @@ class Steering:
             text = f"{lots} lots of {instrument.id} had no stop: it is now at {stop} ticks"
         engine.record.note(engine.now, BRAIN, text)
         engine.venue.protect(k, self.service_desk(engine.account.owner[k]), stop, None)
-
-    def was_operating(self, state: PhaseState | None) -> bool:
-        """Whether a phase in that state was on duty when the process ended."""
-        return state in (PhaseState.ACTIVE, PhaseState.REDUCED, PhaseState.HALTED, PhaseState.ESCALATED, PhaseState.DRAINING)

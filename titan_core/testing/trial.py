@@ -209,8 +209,8 @@ class WatchedGovernor(BrainGovernor):
             self.findings.faults.append("".join(traceback.format_exception(error)))
         super().fault(desk, error)
 
-    def _start_phase(self, book: PhaseBook | None) -> None:
-        super()._start_phase(book)
+    def start_phase(self, book: PhaseBook | None) -> None:
+        super().start_phase(book)
         for desk in book.desks if book else ():
             desk.call = self._timed(desk, desk.call)  # type: ignore[method-assign]
 
