@@ -22,12 +22,13 @@ import numpy as np
 from attrs import evolve
 
 from benchmarks import _harness as harness
-from titan_core.app.live.bybit import bybit_joiner
+from titan_core.app.live.accounts import joiner
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.paper_account import PaperAccount
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
+from titan_core.execution.access import Access
 from titan_core.feed.rest.aiohttp_fetch import AiohttpFetch
 from titan_core.feed.transports import open_transport
 from titan_core.feed.venues import box_endpoints, rests
@@ -133,10 +134,8 @@ async def measure(url: str, folder: Path, seconds: float, transport_name: str, w
             listed, _ = await reads[VenueId(venue)].instruments()
             instruments.append(next(i for i in listed if i.base == "BTC" and i.quote == "USDT"))
         transport = watch.transport(open_transport(transport_name))
-        join = bybit_joiner(
-            rest_url=f"{url}/bybit", socket_url=f"ws{url.removeprefix('http')}/bybit", key="titan-sim-key", secret=b"titan-sim-secret",
-            instruments=instruments, transport=transport, jitter=random.random,
-        )  # fmt: skip
+        access = Access(socket_url=f"ws{url.removeprefix('http')}/bybit", key="titan-sim-key", secret=b"titan-sim-secret")
+        join = joiner("bybit", access, f"{url}/bybit", instruments, transport=transport, jitter=random.random)
         codec = entry_codec()
         setup = (
             Setup(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+from titan_core.execution.access import Access
 from titan_core.execution.bybit import account as bybit
 from titan_core.execution.bybit.account import BybitAccount
 from titan_core.execution.bybit.words import Instruments
@@ -140,13 +141,13 @@ class Rig:
 def _bybit(box: Box, key: Credential, listener: Any, over_socket: bool, common: dict[str, Any]) -> BybitAccount:
     listed = [listing.instrument for listing in box.exchanges["bybit"].account.listings.values()]
     perps = Instruments([instrument for instrument in listed if instrument.is_perp])
-    access = bybit.Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
+    access = Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
     return bybit.join(access, perps, listener, over_socket=over_socket, **common)
 
 
 def _mexc(box: Box, key: Credential, listener: Any, over_socket: bool, common: dict[str, Any]) -> MexcAccount:
     contracts = Contracts(listing.instrument for listing in box.exchanges["mexc"].account.listings.values())
-    access = mexc.Access(socket_url="ws://box/mexc/edge", key=key.key, secret=key.secret.encode())
+    access = Access(socket_url="ws://box/mexc/edge", key=key.key, secret=key.secret.encode())
     return mexc.join(access, contracts, listener, **common)
 
 

@@ -29,6 +29,7 @@ from titan_core.app.live.outside import Outside
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
+from titan_core.execution.access import Access
 from titan_core.execution.bybit import account as bybit
 from titan_core.execution.bybit.words import Instruments
 from titan_core.execution.limiter import Limiter
@@ -103,7 +104,7 @@ async def trade(folder: Path, key: Credential, box: Box, url: str) -> None:
             exchange.verbose = True
             exchanges.append(exchange)
             limiter = Limiter(loop.time, loop.call_later, rate_per_s=10, burst=10, reserved=4)
-            access = bybit.Access(socket_url=f"ws{url[4:]}/bybit", key=key.key, secret=key.secret.encode())
+            access = Access(socket_url=f"ws{url[4:]}/bybit", key=key.key, secret=key.secret.encode())
             return bybit.join(
                 access, Instruments([i for i in listed if i.venue == PERP]), listener, exchange=exchange, http=http, transport=outside.transport,
                 now_ns=now_ns, jitter=lambda: 0.5, limiter=limiter,

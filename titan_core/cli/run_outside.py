@@ -11,8 +11,7 @@ from attrs import evolve
 from titan_core.app.control.private import make_folder
 from titan_core.app.guard.guard import Guard, GuardedVenue, GuardError, GuardTimes
 from titan_core.app.guard.watching import watch
-from titan_core.app.live.bybit import bybit_joiner
-from titan_core.app.live.mexc import mexc_joiner
+from titan_core.app.live.accounts import joiner
 from titan_core.app.live.outside import Outside
 from titan_core.app.live.paper_account import PaperAccount
 from titan_core.app.live.setup import Setup
@@ -22,6 +21,7 @@ from titan_core.cli.run_plan import Plan
 from titan_core.cli.run_screen import follow
 from titan_core.engine.heard import Wish
 from titan_core.errors import TitanError, UsageError, VenueUnavailable
+from titan_core.execution.access import Access
 from titan_core.execution.choice import Candidate, Choice, choose
 from titan_core.feed.hosts import HostPolicy
 from titan_core.feed.rest.port import VenueRest
@@ -117,12 +117,9 @@ class _Outing:
         return f"{self._box_url}/{family}", f"ws{self._box_url.removeprefix('http')}/{family}{path}"
 
     def _joiner(self, outside: Outside, setup: Setup, family: str, key: "ApiKey") -> Any:
-        make: Callable[..., Any] = bybit_joiner if family == "bybit" else mexc_joiner
         rest_url, socket_url = self._urls(family)
-        return make(
-            rest_url=rest_url, socket_url=socket_url, key=key.key.reveal(), secret=key.secret.reveal().encode(), instruments=setup.instruments,
-            transport=outside.transport, jitter=setup.jitter, http=outside.http_of,
-        )  # fmt: skip
+        access = Access(socket_url=socket_url, key=key.key.reveal(), secret=key.secret.reveal().encode())
+        return joiner(family, access, rest_url, setup.instruments, transport=outside.transport, jitter=setup.jitter, http=outside.http_of)
 
     async def _guarded(self, setup: Setup, family: str, key: "ApiKey") -> None:
         """Run with a guard process beside it, which leaves the market where this one hangs."""

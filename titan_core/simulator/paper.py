@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from titan_core.app.live.bybit import bybit_joiner
+from titan_core.app.live.accounts import joiner
 from titan_core.app.live.setup import Identity, OpenJournal, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.phases import PhaseBinding
 from titan_core.errors import VenueUnavailable
+from titan_core.execution.access import Access
 from titan_core.feed.venues import box_endpoints, rests
 from titan_core.model.ids import VenueId
 from titan_core.model.instrument import Instrument
@@ -65,9 +66,9 @@ def paper_setup(
         return response.status, response.body
 
     endpoints, dice = box_endpoints("http://box"), random.Random(seed)
-    join = bybit_joiner(
-        rest_url="http://box/bybit", socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode(), instruments=instruments, transport=transport,
-        jitter=dice.random, http=lambda exchange: http, timeout_s=timeout_s,
+    access = Access(socket_url="ws://box/bybit", key=key.key, secret=key.secret.encode())
+    join = joiner(
+        "bybit", access, "http://box/bybit", instruments, transport=transport, jitter=dice.random, http=lambda exchange: http, timeout_s=timeout_s
     )  # fmt: skip
     return Setup(
         identity=identity, bindings=bindings, limits=limits, instruments=instruments, order_venues=frozenset({PERP}), clock=box.now_ns, wall=wall, steady=None,

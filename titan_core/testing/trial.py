@@ -210,6 +210,7 @@ class WatchedGovernor(BrainGovernor):
         super().fault(desk, error)
 
     def start_phase(self, book: PhaseBook | None) -> None:
+        """Start a phase and time its callbacks."""
         super().start_phase(book)
         for desk in book.desks if book else ():
             desk.call = self._timed(desk, desk.call)  # type: ignore[method-assign]

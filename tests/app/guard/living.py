@@ -13,12 +13,13 @@ from hanger import Hanger  # lies beside this script
 from titan_core.app.guard.guard import Guard, GuardedVenue, GuardTimes
 from titan_core.app.guard.latch import Latch
 from titan_core.app.guard.watching import watch
-from titan_core.app.live.bybit import bybit_joiner
+from titan_core.app.live.accounts import joiner
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.session import Session
 from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.heard import Wish
+from titan_core.execution.access import Access
 from titan_core.execution.secrets.secret import Secret
 from titan_core.feed.rest.aiohttp_fetch import AiohttpFetch
 from titan_core.feed.transports import open_transport
@@ -51,10 +52,8 @@ async def main(folder: Path, given: dict[str, Any]) -> None:
         venue = GuardedVenue(family="bybit", rest_url=f"{url}/bybit", key=Secret(key), secret=Secret(secret), instruments=instruments, is_simulator=True)
         guard = Guard(folder, [venue], on_latch=on_latch, say=lambda text: tell(event="guard", text=text, pid=guard.pid), times=GuardTimes(**given["times"]))
         strategy = named(Hanger, "hang", orders=folder / "orders", enters=given.get("enters", True))
-        join = bybit_joiner(
-            rest_url=f"{url}/bybit", socket_url=f"ws{url.removeprefix('http')}/bybit", key=key, secret=secret.encode(), instruments=instruments,
-            transport=open_transport(), jitter=random.random,
-        )  # fmt: skip
+        access = Access(socket_url=f"ws{url.removeprefix('http')}/bybit", key=key, secret=secret.encode())
+        join = joiner("bybit", access, f"{url}/bybit", instruments, transport=open_transport(), jitter=random.random)
         setup = Setup(
             identity=Identity(name="test", mode="paper", feed="simulator"), bindings=[make_phase("hanger", 200, None, strategy=strategy)],
             limits=BrainLimits(), instruments=instruments, order_venues=frozenset({PERP}), clock=time.time_ns, wall=time.time_ns,

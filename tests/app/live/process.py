@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.app.live.rig import churner
-from titan_core.app.live.bybit import bybit_joiner
+from titan_core.app.live.accounts import joiner
 from titan_core.app.live.entries import Kept, entry_codec
 from titan_core.app.live.outside import Outside
 from titan_core.app.live.session import Session
@@ -22,6 +22,7 @@ from titan_core.app.live.setup import Identity, Setup
 from titan_core.brain.limits import BrainLimits
 from titan_core.engine.heard import Wish
 from titan_core.errors import TitanError
+from titan_core.execution.access import Access
 from titan_core.feed.hosts import HostPolicy
 from titan_core.feed.venues import box_endpoints, rests
 from titan_core.journal.journal import open_journal
@@ -41,10 +42,8 @@ async def live(url: str, folder: Path, instruments: Any, seed: int) -> None:
         return open_journal(folder, entry_codec(), Kept, clock=time.time_ns, loop=on_loop, on_status=on_status)
 
     async with Outside(HostPolicy.of((), simulator=True)) as outside:
-        join = bybit_joiner(
-            rest_url=f"{url}/bybit", socket_url=f"ws{url.removeprefix('http')}/bybit", key=key.key, secret=key.secret.encode(), instruments=instruments,
-            transport=outside.transport, jitter=random.random, http=outside.http_of, timeout_s=2.0,
-        )  # fmt: skip
+        access = Access(socket_url=f"ws{url.removeprefix('http')}/bybit", key=key.key, secret=key.secret.encode())
+        join = joiner("bybit", access, f"{url}/bybit", instruments, transport=outside.transport, jitter=random.random, http=outside.http_of, timeout_s=2.0)
         setup = Setup(
             identity=Identity(name="killed", mode="paper", feed="simulator"), bindings=churner(seed, 1), limits=BrainLimits(), instruments=instruments,
             order_venues=frozenset({PERP}), clock=time.time_ns, wall=time.time_ns, steady=time.monotonic_ns, jitter=random.random,

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from titan_core.app.live.outside import Outside
 from titan_core.errors import UsageError, VenueUnavailable
+from titan_core.execution.access import Access
 from titan_core.execution.bybit import account as bybit
 from titan_core.execution.bybit.words import Instruments
 from titan_core.execution.limiter import Limiter
@@ -80,7 +81,7 @@ def test_market_data_orders_and_the_private_stream_go_through_it(client: str) ->
             loop, exchange = asyncio.get_running_loop(), exchange_at(server.url)
             limiter = Limiter(loop.time, loop.call_later, rate_per_s=10, burst=10, reserved=4)
             account = bybit.join(
-                bybit.Access(socket_url=endpoints[PERP].websocket_url.removesuffix("/v5/public/linear"), key=KEY.key, secret=KEY.secret.encode()),
+                Access(socket_url=endpoints[PERP].websocket_url.removesuffix("/v5/public/linear"), key=KEY.key, secret=KEY.secret.encode()),
                 Instruments(listed), Deaf(), exchange=exchange, http=outside.http_of(exchange), transport=outside.transport, now_ns=time.time_ns,
                 jitter=lambda: 0.5, limiter=limiter,
             )  # fmt: skip

@@ -9,8 +9,6 @@ from attrs import frozen
 from titan_core.errors import UsageError
 
 STATE_VARIABLE = "TITAN_STATE"
-PAPER, LIVE = "paper", "live"
-"""What a session is called unless it is named: as its mode."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 SOCKET_NAME = "control.sock"
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from titan_core.app.control.failures import ControlError
+from titan_core.execution.secrets.own_file import Flaw, NotOwn, read_own, write_new
 
 Randomness = Callable[[int], bytes]
 """Returns that many bytes that nobody can guess, such as `os.urandom`."""
 
-FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 LARGEST_FILE = 1 << 16
 
@@ -48,41 +48,28 @@ def write_file(path: Path, data: bytes, randomness: Randomness) -> None:
     """Put a file of mode 0600 in its place in one step; whatever lay there, a link too, is replaced and not followed."""
     part = path.with_name(f".{path.name}.{randomness(8).hex()}.part")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-        with open(fd, "wb") as file:
-            os.fchmod(fd, FILE_MODE)  # the umask may have taken from it what its owner needs
-            file.write(data)
+        write_new(part, data, sync=False)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
+_ADVICE = {
+    Flaw.LINK: "; it must be a file of your own, written by the session",
+    Flaw.UNREADABLE: "; it must be a file of your own, written by the session",
+    Flaw.NOT_REGULAR: "; it must be one, written by the session",
+    Flaw.NOT_OURS: "; run the command as the user who runs the session",
+    Flaw.SECOND_NAME: "; remove it, or stop the session and start it again",
+    Flaw.MODE: " and must have 0600; stop the session and start it again, it makes a new one",
+    Flaw.TOO_LARGE: "; no session wrote it",
+}
+
+
 def read_file(path: Path) -> bytes | None:
     """Read a file that must be our own, mode 0600, no link of either kind. Returns None where there is none. Raises ControlError with what was found."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_own(path, LARGEST_FILE)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        what = "is a symbolic link" if path.is_symlink() else f"cannot be read ({error.strerror})"
-        raise ControlError(f"{path} {what}; it must be a file of your own, written by the session") from None
-    with open(fd, "rb") as file:
-        problem = _problem(os.fstat(fd))
-        if problem:
-            raise ControlError(f"{path} {problem}")
-        data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise ControlError(f"{path} is larger than {LARGEST_FILE} bytes; no session wrote it")
-    return data
-
-
-def _problem(found: os.stat_result) -> str:
-    if not stat.S_ISREG(found.st_mode):
-        return "is no regular file; it must be one, written by the session"
-    if found.st_uid != os.geteuid():
-        return f"belongs to user {found.st_uid} and you are {os.geteuid()}; run the command as the user who runs the session"
-    if found.st_nlink > 1:
-        return "has a second name (a hard link); remove it, or stop the session and start it again"
-    if stat.S_IMODE(found.st_mode) != FILE_MODE:
-        return f"has mode {stat.S_IMODE(found.st_mode):04o} and must have 0600; stop the session and start it again, it makes a new one"
-    return ""
+    except NotOwn as error:
+        raise ControlError(f"{path} {error.found}{_ADVICE[error.flaw]}") from None

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from titan_core.app.control.failures import ControlError
 from titan_core.app.control.places import SOCKET_NAME
-from titan_core.app.control.private import FILE_MODE, make_folder
+from titan_core.app.control.private import make_folder
+from titan_core.execution.secrets.own_file import MODE
 
 MAX_PATH_BYTES = 100
 """Linux takes 107 bytes, others 103."""
@@ -37,7 +38,7 @@ def bind_socket(wanted: Path) -> tuple[socket.socket, Path]:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         made.bind(str(path))
-        path.chmod(FILE_MODE)
+        path.chmod(MODE)
     except OSError as error:
         made.close()
         raise ControlError(f"cannot make the socket {path}: {error.strerror}; give another --state, on a file system that has sockets") from error

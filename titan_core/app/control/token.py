@@ -10,7 +10,6 @@ from titan_core.app.control.failures import ControlError
 from titan_core.app.control.private import Randomness, read_file, write_file
 
 SECRET_BYTES = 32
-SIGNATURE_CHARS = 64
 
 
 class Direction(StrEnum):

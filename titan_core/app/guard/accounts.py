@@ -5,31 +5,30 @@ Made at its start and kept warm: an emergency imports nothing and looks nothing 
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
 from titan_core.app.guard.words import AccountOrder
-from titan_core.errors import TitanError, Unreadable, VenueUnavailable
+from titan_core.app.live.accounts import budget
+from titan_core.errors import Unreadable, VenueUnavailable
 from titan_core.execution.bybit.client import BybitClient
 from titan_core.execution.bybit.door import Door as BybitDoor
 from titan_core.execution.bybit.words import CATEGORY, Instruments
 from titan_core.execution.client import VenueClient
-from titan_core.execution.http import Http, carried_by
-from titan_core.execution.limiter import Lane, Limiter
+from titan_core.execution.http import carried_by
+from titan_core.execution.limiter import Lane
 from titan_core.execution.mexc.client import MexcClient
 from titan_core.execution.mexc.door import Door as MexcDoor
 from titan_core.execution.mexc.words import Contracts
 from titan_core.execution.reports import PositionReport
+from titan_core.execution.signers import make_signer
 from titan_core.feed.hosts import HostPolicy
 from titan_core.feed.rest.session import guarded_session
 
 if TYPE_CHECKING:
     import aiohttp
 
-RATE_PER_S = 10.0
-RESERVED = 4.0
 LOOK_S = 15.0
 """A look that takes longer has failed; one that an emergency has pushed out of the queue never ends by itself."""
 KEEP_ALIVE_S = 75.0
@@ -80,37 +79,19 @@ class VenueClock:
 
 
 def make_account(order: AccountOrder, timeout_s: float) -> GuardedAccount:
-    """Make one; it is not asked anything yet. Raises TitanError where nothing is known of the venue, ImportError without the `live` extra."""
-    loop, clock = asyncio.get_running_loop(), VenueClock()
-    makers: dict[str, Callable[[AccountOrder], tuple[Any, _Make]]] = {"bybit": _bybit, "mexc": _mexc}
-    if order.family not in makers:
-        raise TitanError(f"the guard knows {', '.join(makers)}, found an account at {order.family!r}")
-    limiter = Limiter(loop.time, loop.call_later, rate_per_s=RATE_PER_S, burst=RATE_PER_S, reserved=RESERVED)
-    exchange, make = makers[order.family](order)
-    exchange.nonce = exchange.milliseconds = lambda: clock.now_ns() // 1_000_000
+    """Make one; it is not asked anything yet. Raises TitanError where nothing is known of the venue, or ccxt is not installed."""
+    clock = VenueClock()
+    exchange = make_signer(order.family, order.key, order.secret, order.rest_url, clock.now_ns)
     session = _session(HostPolicy.of([order.family], simulator=order.is_simulator), exchange.cafile, timeout_s)
-    return GuardedAccount(make(carried_by(session, exchange), limiter, timeout_s, clock.now_ns), session, clock)
-
-
-_Make = Callable[[Http, Limiter, float, Callable[[], int]], VenueClient]
-
-
-def _bybit(order: AccountOrder) -> tuple[Any, _Make]:
-    import ccxt.async_support as ccxt
-
-    exchange: Any = ccxt.bybit({"apiKey": order.key, "secret": order.secret, "options": {"enableUnifiedAccount": True, "enableUnifiedMargin": False}})
-    exchange.urls["api"] = {name: order.rest_url for name in exchange.urls["api"]}
-    known = Instruments([instrument for instrument in order.instruments if instrument.venue in CATEGORY])
-    return exchange, lambda http, limiter, timeout_s, now_ns: BybitClient(BybitDoor(exchange, http, limiter, timeout_s), known, now_ns=now_ns)
-
-
-def _mexc(order: AccountOrder) -> tuple[Any, _Make]:
-    import ccxt.async_support as ccxt
-
-    exchange: Any = ccxt.mexc({"apiKey": order.key, "secret": order.secret, "options": {"defaultType": "swap"}})
-    exchange.urls["api"]["contract"] = {"public": f"{order.rest_url}/api/v1/contract", "private": f"{order.rest_url}/api/v1/private"}
-    known = Contracts(instrument for instrument in order.instruments if instrument.venue.startswith("mexc"))
-    return exchange, lambda http, limiter, timeout_s, now_ns: MexcClient(MexcDoor(exchange, http, limiter, timeout_s), known, now_ns)
+    http, limiter = carried_by(session, exchange), budget()
+    client: VenueClient
+    if order.family == "bybit":
+        known = Instruments([instrument for instrument in order.instruments if instrument.venue in CATEGORY])
+        client = BybitClient(BybitDoor(exchange, http, limiter, timeout_s), known, now_ns=clock.now_ns)
+    else:
+        contracts = Contracts(instrument for instrument in order.instruments if instrument.venue.startswith("mexc"))
+        client = MexcClient(MexcDoor(exchange, http, limiter, timeout_s), contracts, clock.now_ns)
+    return GuardedAccount(client, session, clock)
 
 
 def _session(policy: HostPolicy, authorities: str, timeout_s: float) -> "aiohttp.ClientSession":

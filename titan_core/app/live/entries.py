@@ -42,7 +42,6 @@ class Submit(Struct, frozen=True, gc=False, kw_only=True, tag="submit"):
     pair: str
     checks: tuple[Check, ...]
     is_leaving: bool
-    wanted_until_ns: int | None = None
 
     @classmethod
     def of(cls, approved: Approved, is_leaving: bool) -> "Submit":

@@ -7,7 +7,6 @@ from rich.text import Text
 
 GAP = 2
 """Cells between columns."""
-ELLIPSIS = "…"
 
 Cell = str | Text
 

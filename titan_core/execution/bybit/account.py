@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define
 
+from titan_core.execution.access import Access
 from titan_core.execution.bybit.client import BybitClient
 from titan_core.execution.bybit.door import Door
 from titan_core.execution.bybit.entry import TradeEntry
@@ -16,15 +17,6 @@ from titan_core.execution.client import Listener
 from titan_core.execution.http import Http
 from titan_core.execution.limiter import Limiter
 from titan_core.feed.transport import Transport
-
-
-@frozen(kw_only=True)
-class Access:
-    """Where the venue is and who we are there. `socket_url` is the part before `/v5/private`."""
-
-    socket_url: str
-    key: str = field(repr=False)
-    secret: bytes = field(repr=False)
 
 
 @define

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define
 
+from titan_core.execution.access import Access
 from titan_core.execution.client import Listener
 from titan_core.execution.http import Http
 from titan_core.execution.limiter import Limiter
@@ -15,15 +16,6 @@ from titan_core.execution.mexc.socket import SignedSocket
 from titan_core.execution.mexc.words import Contracts
 from titan_core.execution.socket import SocketTimes
 from titan_core.feed.transport import Transport
-
-
-@frozen(kw_only=True)
-class Access:
-    """Where the venue is and who we are there. `socket_url` is all of it, such as `wss://contract.mexc.com/edge`."""
-
-    socket_url: str
-    key: str = field(repr=False)
-    secret: bytes = field(repr=False)
 
 
 @define

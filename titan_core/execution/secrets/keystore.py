@@ -14,11 +14,11 @@ import msgspec
 from attrs import evolve, frozen
 
 from titan_core.errors import TitanError
+from titan_core.execution.secrets.own_file import Flaw, NotOwn, read_own, write_new
 from titan_core.execution.secrets.secret import Secret
 
 FORMAT = "titan-keystore"
 VERSION = 1
-MODE = 0o600
 LARGEST_FILE = 1 << 20
 SHORTEST_PASSWORD = 12
 WRONG = "the keystore cannot be opened: the password is wrong or the file is damaged"
@@ -142,36 +142,25 @@ def default_path() -> Path:
 # -- the file -------------------------------------------------------------------------------------------------------------
 
 
+_ADVICE = {
+    Flaw.LINK: "; the keystore must be a file of your own",
+    Flaw.UNREADABLE: "; the keystore must be a file of your own",
+    Flaw.NOT_REGULAR: "; the keystore must be one",
+    Flaw.NOT_OURS: "; the keystore must be your own",
+    Flaw.SECOND_NAME: "; remove it, the keystore must have one name only",
+    Flaw.MODE: ", others may read it; it must be 0600: `chmod 600` it, and consider its keys known",
+    Flaw.TOO_LARGE: " and so no keystore",
+}
+
+
 def read_private(path: Path) -> bytes:
     """Read a file that must be the user's own, mode 0600, no link of either kind. Raises KeystoreError with what was found and the fix."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_own(path, LARGEST_FILE)
     except FileNotFoundError:
         raise KeystoreError(f"there is no keystore at {path}; `titan keys add` makes one") from None
-    except OSError as error:
-        what = "is a symbolic link" if path.is_symlink() else f"cannot be read ({error.strerror})"
-        raise KeystoreError(f"{path} {what}; the keystore must be a file of your own") from None
-    problem = _problem(os.fstat(fd))
-    if problem:
-        os.close(fd)
-        raise KeystoreError(f"{path} {problem}")
-    with open(fd, "rb") as file:
-        data = file.read(LARGEST_FILE + 1)
-    if len(data) > LARGEST_FILE:
-        raise KeystoreError(f"{path} is larger than {LARGEST_FILE} bytes and so no keystore")
-    return data
-
-
-def _problem(found: os.stat_result) -> str:
-    if not stat.S_ISREG(found.st_mode):
-        return "is no regular file; the keystore must be one"
-    if found.st_uid != os.geteuid():
-        return f"belongs to user {found.st_uid} and you are {os.geteuid()}; the keystore must be your own"
-    if found.st_nlink != 1:
-        return "has a second name (a hard link); remove it, the keystore must have one name only"
-    if stat.S_IMODE(found.st_mode) != MODE:
-        return f"has mode {stat.S_IMODE(found.st_mode):04o}, others may read it; it must be 0600: `chmod 600` it, and consider its keys known"
-    return ""
+    except NotOwn as error:
+        raise KeystoreError(f"{path} {error.found}{_ADVICE[error.flaw]}") from None
 
 
 def _check_folder(folder: Path) -> None:
@@ -186,11 +175,11 @@ def write_private(path: Path, data: bytes) -> None:
     """Put a file of mode 0600 in the place of another in one step, on disk when it returns; the old one is kept as `<name>.bak`."""
     part = path.with_name(f".{path.name}.{randomness.token_hex(4)}.part")
     try:
-        _write_new(part, data)
+        write_new(part, data, sync=True)
         if path.exists():
             backup_part = part.with_suffix(".bak-part")
             try:
-                _write_new(backup_part, read_private(path))
+                write_new(backup_part, read_private(path), sync=True)
                 backup_part.replace(path.with_name(path.name + ".bak"))
             finally:
                 backup_part.unlink(missing_ok=True)
@@ -202,15 +191,6 @@ def write_private(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
-    with open(fd, "wb") as file:
-        os.fchmod(fd, MODE)
-        file.write(data)
-        file.flush()
-        os.fsync(fd)
 
 
 @contextmanager
