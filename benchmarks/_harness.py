@@ -1,5 +1,6 @@
 """What the benchmarks share: claims and their verdicts, the peers' own environment, workers that run in it, timing, tables and JSON."""
 
+import argparse
 import gc
 import json
 import os
@@ -20,7 +21,7 @@ from attrs import asdict, define, field, frozen
 from rich.console import Console
 from rich.table import Table
 
-from titan_core.errors import TitanError
+from titan_core.errors import TitanError, UsageError
 
 OUT = Path(__file__).resolve().parent / "out"
 """Where environments, slices and results go; not part of the repository."""
@@ -155,6 +156,30 @@ def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]], captio
 def verdict_table(verdicts: Iterable[Verdict]) -> Table:
     """Lay out bars and what was measured."""
     return table("Bars", ("claim", ">bar", ">measured"), [(verdict.bar.text, verdict.bar.wanted, verdict.words) for verdict in verdicts])
+
+
+def carry_out(name: str, given: argparse.Namespace, measure: Callable[[Say], dict[str, Any]], show: Callable[[dict[str, Any], Console], None]) -> int:
+    """Measure, print tables or (`--json`) the record, write it as `NAME.json` under `--out`; returns the exit code.
+
+    0 where the record is `ok`, 1 where it is not or nothing could be measured, 2 where the command line asks for what is not there.
+    """
+    notes = stderr_console()
+
+    def say(text: str) -> None:
+        notes.print(text, style="dim", markup=False)
+
+    try:
+        record = measure(say)
+    except TitanError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    write_json(given.out / f"{name}.json", record)
+    if given.json:
+        print(json.dumps(record, indent=2))
+    else:
+        show(record, stdout_console())
+        say(f"written: {given.out / f'{name}.json'}")
+    return 0 if record["ok"] else 1
 
 
 def stdout_console() -> Console:

@@ -7,7 +7,6 @@ the client's CPU time, kernel included, medians over all runs: the server and wh
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from rich.console import Console
 from benchmarks import _harness as harness
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Say, Verdict, Worker
 from benchmarks.ingest import FOLDER, RECORDINGS, REQUIREMENTS
-from titan_core.errors import TapeError, TitanError, UsageError
+from titan_core.errors import TapeError
 
 COMMAND = "python -m benchmarks feed"
 WEBSOCKETS, PICOWS, CCXT, CRYPTOFEED = "titan over websockets", "titan over picows", "ccxt.pro", "cryptofeed"
@@ -175,23 +174,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Measure, print, write `feed.json`. Returns 1 where a bar was missed or the clients disagree."""
     given = parser().parse_args(argv)
-    notes = harness.stderr_console()
-
-    def say(text: str) -> None:
-        notes.print(text, style="dim", markup=False)
-
-    try:
-        record = measure(given.recordings / RECORDINGS["spot"], given.repetitions, [LEFT_OUT[name] for name in given.without], given.out, say)
-    except TitanError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    harness.write_json(given.out / "feed.json", record)
-    if given.json:
-        print(json.dumps(record, indent=2))
-    else:
-        show(record, harness.stdout_console())
-        say(f"written: {given.out / 'feed.json'}")
-    return 0 if record["ok"] else 1
+    file, without = given.recordings / RECORDINGS["spot"], [LEFT_OUT[name] for name in given.without]
+    return harness.carry_out("feed", given, lambda say: measure(file, given.repetitions, without, given.out, say), show)
 
 
 if __name__ == "__main__":

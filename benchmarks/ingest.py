@@ -9,7 +9,6 @@ Rates are messages per second of process CPU time, medians over all runs.
 import argparse
 import gc
 import gzip
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from rich.console import Console
 
 from benchmarks import _harness as harness
 from benchmarks._harness import Bar, PeerEnvironment, PeerUnavailable, Say, Verdict, Worker
-from titan_core.errors import TapeError, TitanError, UsageError
+from titan_core.errors import TapeError
 from titan_core.model.ids import VenueId
 from titan_core.tape.faults import FaultLog
 from titan_core.tape.importers.binance import import_binance_ws, read_recording
@@ -220,23 +219,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Measure, print, write `ingest.json`. Returns 1 where the bar was missed or a message is not accounted for."""
     given = parser().parse_args(argv)
-    notes = harness.stderr_console()
-
-    def say(text: str) -> None:
-        notes.print(text, style="dim", markup=False)
-
-    try:
-        record = measure(given.recordings, given.repetitions, PEER not in given.without, given.out, say)
-    except TitanError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    harness.write_json(given.out / "ingest.json", record)
-    if given.json:
-        print(json.dumps(record, indent=2))
-    else:
-        show(record, Console(highlight=False, width=None if sys.stdout.isatty() else 110))
-        say(f"written: {given.out / 'ingest.json'}")
-    return 0 if record["ok"] else 1
+    return harness.carry_out("ingest", given, lambda say: measure(given.recordings, given.repetitions, PEER not in given.without, given.out, say), show)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ from benchmarks import _harness as harness
 from benchmarks.per_event import engine_over
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent
-from titan_core.errors import TitanError, UsageError
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.port import Values
 from titan_core.feed.rest.aiohttp_fetch import AiohttpFetch
@@ -207,18 +206,7 @@ def main(argv: Sequence[str]) -> int:
     parse.add_argument("--out", type=Path, default=harness.OUT, help="folder for the results (default benchmarks/out)")
     parse.add_argument("--json", action="store_true", help="print the record instead of the tables")
     given = parse.parse_args(argv)
-    notes = harness.stderr_console()
-    try:
-        record = measure(given.seconds, given.levels, tuple(given.speeds), given.transport, lambda text: notes.print(text, style="dim", markup=False))
-    except TitanError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    harness.write_json(given.out / "latency.json", record)
-    if given.json:
-        print(json.dumps(record, indent=2))
-    else:
-        show(record, harness.stdout_console())
-    return 0 if record["ok"] else 1
+    return harness.carry_out("latency", given, lambda say: measure(given.seconds, given.levels, tuple(given.speeds), given.transport, say), show)
 
 
 if __name__ == "__main__":

@@ -189,7 +189,6 @@ def main(argv: Sequence[str]) -> int:
         box.wait()
     figures = [np.percentile(times, share) for times in (near.approved_us, watch.sent_us) for share in (50, 99)]
     verdicts = [harness.Verdict(bar, float(value)) for bar, value in zip(BARS, figures, strict=True)]
-    rows = [(v.bar.text, v.words) for v in verdicts]
     harness.stdout_console().print(
         harness.table(f"{len(near.approved_us)} approvals, {len(watch.sent_us)} orders over {given.transport}", ("claim", ">measured"), rows)
     )

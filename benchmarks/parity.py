@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> int:
     columns = ("session", ">process", ">h", ">decisions", ">fills", ">after recording", "difference", ">s")
     harness.stdout_console().print(harness.table("Parity", columns, rows))
     verdicts = [harness.Verdict(bar, value) for bar, value in zip(BARS, (differ, hours, fills), strict=True)]
-    harness.stdout_console().print(harness.table("Bars", ("claim", ">measured"), [(v.bar.text, v.words) for v in verdicts]))
+    harness.stdout_console().print(harness.verdict_table(verdicts))
     harness.write_json(harness.OUT / "parity.json", {"settings": vars(given), "machine": harness.machine(), "bars": [verdict.record() for verdict in verdicts]})
     return 0 if all(verdict.met for verdict in verdicts) else 1
 

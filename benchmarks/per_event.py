@@ -8,7 +8,6 @@ python -m benchmarks per_event [--ticks N] [--levels N] [--seed S] [--out DIR] [
 
 import argparse
 import gc
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -26,7 +25,6 @@ from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent
 from titan_core.engine.open_governor import OpenGovernor
 from titan_core.engine.reference import stream_events
-from titan_core.errors import TitanError, UsageError
 from titan_core.model.enums import StreamKind
 from titan_core.model.units import MIN, MONEY_PER_USDT, D, H, S
 from titan_core.ports import Strategy
@@ -182,18 +180,7 @@ def main(argv: Sequence[str]) -> int:
     parse.add_argument("--out", type=Path, default=harness.OUT, help="folder for the results (default benchmarks/out)")
     parse.add_argument("--json", action="store_true", help="print the record instead of the tables")
     given = parse.parse_args(argv)
-    notes = harness.stderr_console()
-    try:
-        record = measure(given.ticks, given.levels, given.seed, lambda text: notes.print(text, style="dim", markup=False))
-    except TitanError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    harness.write_json(given.out / "per_event.json", record)
-    if given.json:
-        print(json.dumps(record, indent=2))
-    else:
-        show(record, harness.stdout_console())
-    return 0 if record["ok"] else 1
+    return harness.carry_out("per_event", given, lambda say: measure(given.ticks, given.levels, given.seed, say), show)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ decisions, or the run says where they differ and fails.
 """
 
 import argparse
-import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +17,6 @@ from benchmarks import _harness as harness
 from benchmarks._harness import NotMeasured, Say, Verdict
 from benchmarks._slice import TICKS_PER_DAY, generated_slice, real_slice
 from benchmarks.level_rule import MarketSlice
-from titan_core.errors import TitanError, UsageError
 
 COMMAND = "python -m benchmarks replay"
 PARTS = {"level": _compare, "scavenger": _scavenger_day, "armed": _armed, "mapped": _mapped}
@@ -105,20 +102,4 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Measure, print, write `replay.json`. Returns 1 where a measured bar was missed or engines disagree."""
     given = parser().parse_args(argv)
-    notes = harness.stderr_console()
-
-    def say(text: str) -> None:
-        notes.print(text, style="dim", markup=False)
-
-    try:
-        record = measure(parts(given, say), given.repetitions)
-    except TitanError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
-    harness.write_json(given.out / "replay.json", record)
-    if given.json:
-        print(json.dumps(record, indent=2))
-    else:
-        show(record, harness.stdout_console())
-        say(f"written: {given.out / 'replay.json'}")
-    return 0 if record["ok"] else 1
+    return harness.carry_out("replay", given, lambda say: measure(parts(given, say), given.repetitions), show)

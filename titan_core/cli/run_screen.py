@@ -139,14 +139,14 @@ def _moment(ts_ns: int) -> str:
 
 
 def _fill(fill: FillLine) -> str:
-    return (
-        f"{_moment(fill.ts_ns)}  fill: {fill.phase} {fill.side} {fill.quantity} {fill.instrument} at {fill.price}, fee {money(fill.fee)} {fill.tag}".rstrip()
-    )
+    return f"{_moment(fill.ts_ns)}  fill: {fill.phase} {fill.side} {fill.quantity} {fill.instrument} at {fill.price}, fee {money(fill.fee)} {fill.tag}".rstrip()
 
 
 def _standing(picture: SessionStatus) -> str:
-    prices = ", ".join(f"{feed.instrument} {feed.bid}" for feed in picture.feeds)
     speed = f" at {picture.speed:g}x" if picture.speed != 1 else ""
+    if picture.link is None:  # there is no engine yet, hence nothing to count
+        return f"{_moment(picture.now_ns)}  {picture.stage}: {picture.mode}{speed}"
+    prices = ", ".join(f"{feed.instrument} {feed.bid}" for feed in picture.feeds)
     return (
         f"{_moment(picture.now_ns)}  {picture.stage}: {picture.mode}{speed}: {picture.brain}; equity {money(picture.equity)}, "
         f"{picture.trades} trades, {len(picture.positions)} positions; {prices}"

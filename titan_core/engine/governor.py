@@ -32,6 +32,8 @@ from titan_core.model.instrument import Instrument
 from titan_core.model.order import Approved, Intent, Refused
 from titan_core.model.units import D, S, share
 
+ALERT = "alert"
+"""What the record notes where the operator is to be told; the step of the chart before it says of what."""
 GRACE_NS = 60 * S
 """An allocation holds until the next midnight, when it is renewed, and this much longer."""
 
@@ -72,7 +74,7 @@ class BrainGovernor:
         self._commands: dict[Command, Callable[[PhaseBook | None], None]] = {
             Command.SELECT_PHASES: lambda book: self.booting.select_phases(),
             Command.CLOSE_GATE: self._note_command("gate closed"),
-            Command.SEND_ALERT: self._note_command("alert"),
+            Command.SEND_ALERT: self._note_command(ALERT),
             Command.CANCEL_ENTRIES: lambda book: self.closing.cancel_entries(None),
             Command.FLATTEN_ALL: lambda book: self.emergency.flatten(),
             Command.VERIFY_FLAT: lambda book: self.emergency.verify_flat(),

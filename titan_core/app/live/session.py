@@ -25,7 +25,7 @@ from titan_core.app.live.status import NoteLine
 from titan_core.app.live.trading import Trading
 from titan_core.app.live.watching import SET_S, SILENT_S, Watching
 from titan_core.brain.table import LOCKED
-from titan_core.engine.governor import BrainGovernor
+from titan_core.engine.governor import ALERT, BrainGovernor
 from titan_core.engine.heard import Asked, Doubted, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
 from titan_core.engine.memory import remember
@@ -428,6 +428,8 @@ class Session:
 
     def _on_decision(self, decision: tuple[Any, ...]) -> None:
         if decision[0] == "note":
+            if decision[3] == ALERT:  # the step of the chart before it says what it is about
+                return
             self.note(str(decision[2]), str(decision[3]))
         elif decision[0] == "chart":
             self.note("brain", f"{decision[2]}: {decision[3]} → {decision[4]}")

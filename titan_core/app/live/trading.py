@@ -13,7 +13,7 @@ from titan_core.execution.service import ExecutionService
 from titan_core.execution.tracker import OrderTracker, TrackedOrder
 from titan_core.feed.tasks import Tasks
 from titan_core.model.enums import Liquidity
-from titan_core.model.ids import ClientOrderId
+from titan_core.model.ids import ClientOrderId, InstrumentId
 from titan_core.model.order import Approved, OrderStatus
 from titan_core.model.units import Money
 
@@ -133,13 +133,13 @@ class Trading:
         self._session.note("venue", f"{outcome} {message}")
         self._session.watching.on_trouble(outcome, message)
 
-    def corrected(self, report: PositionReport | None, instrument: str, ours: int, price: int, serial: int) -> Executed:
+    def corrected(self, report: PositionReport | None, instrument: InstrumentId, ours: int, price: int, serial: int) -> Executed:
         """Return the execution that nobody told of, so that the books come to hold what the venue holds."""
         theirs = report.signed_lots if report is not None else 0
         return Executed(
             execution_id=f"correction-{self._boot}-{serial}",
             client_order_id=ClientOrderId(""),
-            instrument=self._session.known[instrument].id,  # type: ignore[index]
+            instrument=instrument,
             signed_lots=theirs - ours,
             price=price,
             fee=Money(0),
