@@ -189,9 +189,8 @@ def main(argv: Sequence[str]) -> int:
         box.wait()
     figures = [np.percentile(times, share) for times in (near.approved_us, watch.sent_us) for share in (50, 99)]
     verdicts = [harness.Verdict(bar, float(value)) for bar, value in zip(BARS, figures, strict=True)]
-    harness.stdout_console().print(
-        harness.table(f"{len(near.approved_us)} approvals, {len(watch.sent_us)} orders over {given.transport}", ("claim", ">measured"), rows)
-    )
+    harness.stdout_console().print(f"{len(near.approved_us)} approvals, {len(watch.sent_us)} orders over {given.transport}")
+    harness.stdout_console().print(harness.verdict_table(verdicts))
     harness.write_json(harness.OUT / "order_latency.json", {"settings": vars(given), "machine": harness.machine(), "bars": [v.record() for v in verdicts]})
     return 0 if all(verdict.met for verdict in verdicts) else 1
 

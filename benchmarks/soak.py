@@ -83,9 +83,7 @@ def main(argv: Sequence[str]) -> int:
     }  # fmt: skip
     verdicts = [harness.Verdict(BARS[0], float(growth)), harness.Verdict(BARS[1], float(np.percentile(late_ms, 99.9)))]
     harness.stdout_console().print(json.dumps(figures))
-    harness.stdout_console().print(
-        harness.table(f"{given.minutes:g} minutes at {given.speed:g}x", ("claim", ">measured"), [(v.bar.text, v.words) for v in verdicts])
-    )
+    harness.stdout_console().print(harness.verdict_table(verdicts))
     harness.write_json(harness.OUT / "soak.json", {"settings": vars(given), "machine": harness.machine(), **figures, "bars": [v.record() for v in verdicts]})
     return 0 if code == 0 and all(verdict.met for verdict in verdicts) else 1
 
