@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from titan_core.brain.approval import LegState, Snapshot, approve, on_authority, stop_loss
 from titan_core.brain.limits import BrainLimits
@@ -86,20 +87,20 @@ CASES = [
 
 @pytest.mark.parametrize(("code", "snapshot", "leg", "order"), CASES, ids=[case[0].value for case in CASES])
 def test_each_check_refuses_with_its_own_code(code, snapshot, leg, order):
-    result = approve([intent(**order)], [evolve(LEG, **leg)], evolve(SNAPSHOT, **snapshot), PHASE, LIMITS)
+    result = approve([intent(**order)], [replace(LEG, **leg)], replace(SNAPSHOT, **snapshot), PHASE, LIMITS)
     assert refusal(result) is code
     assert result.message
 
 
 def test_the_cap_on_margin_is_met_exactly():
     # half of 1,000 USDT at twenty times is 10,000 USDT of notional: 166 lots of 60.0001
-    wide = evolve(SNAPSHOT, risk_left=10**15)
+    wide = replace(SNAPSHOT, risk_left=10**15)
     assert not isinstance(approve([intent(166)], [LEG], wide, PHASE, LIMITS), Refused)
     assert refusal(approve([intent(167)], [LEG], wide, PHASE, LIMITS)) is RefusalCode.MAX_POSITION
 
 
 def test_a_refusal_says_what_was_observed_and_what_is_allowed():
-    result = approve([intent(167)], [LEG], evolve(SNAPSHOT, risk_left=10**15), PHASE, LIMITS)
+    result = approve([intent(167)], [LEG], replace(SNAPSHOT, risk_left=10**15), PHASE, LIMITS)
     assert isinstance(result, Refused)
     assert (result.observed, result.limit) == (-(-167 * 600_001 * 10_000 // 20), 500 * USDT)
     assert result.observed > result.limit
@@ -111,16 +112,16 @@ def test_the_loss_at_the_stop_counts_both_fees():
 
 
 def test_the_size_multiplier_scales_an_entry_and_nothing_else():
-    half = evolve(SNAPSHOT, multiplier_bps=5_000)
+    half = replace(SNAPSHOT, multiplier_bps=5_000)
     (approved,) = approve([intent(11)], [LEG], half, PHASE, LIMITS)
     assert approved.signed_lots == 5
-    (closing,) = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7, owner=PhaseId("p"))], half, PHASE, LIMITS)
+    (closing,) = approve([intent(-7, reduce_only=True, stop=None)], [replace(LEG, position=7, owner=PhaseId("p"))], half, PHASE, LIMITS)
     assert closing.signed_lots == -7
 
 
 def test_getting_out_needs_no_open_gate_no_stop_and_no_budget():
-    shut = evolve(SNAPSHOT, gate_open=False, may_enter=False, risk_left=-1, drawdown_exceeded=True, total_margin=10**15)
-    result = approve([intent(-7, reduce_only=True, stop=None)], [evolve(LEG, position=7, owner=PhaseId("p"), venue_up=False)], shut, PHASE, LIMITS)
+    shut = replace(SNAPSHOT, gate_open=False, may_enter=False, risk_left=-1, drawdown_exceeded=True, total_margin=10**15)
+    result = approve([intent(-7, reduce_only=True, stop=None)], [replace(LEG, position=7, owner=PhaseId("p"), venue_up=False)], shut, PHASE, LIMITS)
     assert not isinstance(result, Refused)
 
 
@@ -132,27 +133,27 @@ def pair(spot_lots=100, perp_lots=-1):
     common = {"phase": PhaseId("h"), "strategy": StrategyId("s"), "pair": "w"}
     spot = Intent(client_order_id=ClientOrderId("w.s"), instrument=SPOT, signed_lots=spot_lots, **common)
     perp = Intent(client_order_id=ClientOrderId("w.p"), instrument=PERP, signed_lots=perp_lots, **common)
-    return [spot, perp], [evolve(LEG, bid=6_000_000, ask=6_000_001), LEG]
+    return [spot, perp], [replace(LEG, bid=6_000_000, ask=6_000_001), LEG]
 
 
 def test_a_pair_needs_no_stop_and_is_charged_a_stress():
     intents, legs = pair()
-    hedged = evolve(SNAPSHOT, leverage=3)
+    hedged = replace(SNAPSHOT, leverage=3)
     assert not isinstance(approve(intents, legs, hedged, PAIRS, LIMITS), Refused)
     # 1 % of 60 USDT and twice the fees of both legs
-    assert refusal(approve(intents, legs, evolve(hedged, risk_left=USDT // 2), PAIRS, LIMITS)) is RefusalCode.RISK_BUDGET
+    assert refusal(approve(intents, legs, replace(hedged, risk_left=USDT // 2), PAIRS, LIMITS)) is RefusalCode.RISK_BUDGET
 
 
 def test_a_pair_is_refused_whole_when_one_leg_fails():
     intents, legs = pair()
-    legs[1] = evolve(legs[1], quote_age_ns=61 * S)
-    result = approve(intents, legs, evolve(SNAPSHOT, leverage=3), PAIRS, LIMITS)
+    legs[1] = replace(legs[1], quote_age_ns=61 * S)
+    result = approve(intents, legs, replace(SNAPSHOT, leverage=3), PAIRS, LIMITS)
     assert refusal(result) is RefusalCode.STALE_MARKET and result.intent.instrument is PERP
 
 
 def test_spot_is_never_borrowed():
     intents, legs = pair(spot_lots=-1_000, perp_lots=1)
-    assert refusal(approve(intents, legs, evolve(SNAPSHOT, leverage=3), PAIRS, LIMITS)) is RefusalCode.SPOT_SHORT
+    assert refusal(approve(intents, legs, replace(SNAPSHOT, leverage=3), PAIRS, LIMITS)) is RefusalCode.SPOT_SHORT
 
 
 @given(
@@ -164,7 +165,7 @@ def test_spot_is_never_borrowed():
     stop_ticks=st.integers(1, 20_000),
 )
 def test_no_approved_entry_creates_or_worsens_an_excess(lots, margin, notional, risk, multiplier, stop_ticks):
-    snapshot = evolve(SNAPSHOT, phase_margin=margin * USDT, phase_notional=notional * USDT, risk_left=risk * USDT, multiplier_bps=multiplier)
+    snapshot = replace(SNAPSHOT, phase_margin=margin * USDT, phase_notional=notional * USDT, risk_left=risk * USDT, multiplier_bps=multiplier)
     order = intent(lots, stop=600_001 - stop_ticks)
     result = approve([order], [LEG], snapshot, PHASE, LIMITS)
     if isinstance(result, Refused):
@@ -179,7 +180,7 @@ def test_no_approved_entry_creates_or_worsens_an_excess(lots, margin, notional, 
 
 def test_the_venues_own_leverage_limits_a_phase_too():
     tame = evolve(PERP, max_leverage=5)
-    wide = evolve(SNAPSHOT, risk_left=10**15)
+    wide = replace(SNAPSHOT, risk_left=10**15)
     # half of 1,000 USDT at five times, not twenty
     assert not isinstance(approve([intent(41, tame)], [LEG], wide, PHASE, LIMITS), Refused)
     assert refusal(approve([intent(42, tame)], [LEG], wide, PHASE, LIMITS)) is RefusalCode.MAX_POSITION

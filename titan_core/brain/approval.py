@@ -1,25 +1,37 @@
 """Approval of orders: a pure function of a snapshot and the intents, made for every order in every mode.
 
-Checks run in a fixed order and stop at the first that fails, which becomes the refusal's code together with what was observed and what is allowed.
+Checks are made in a fixed order, one line each; the first that fails becomes the refusal's code together with what was observed and what is allowed.
 Reducing orders skip the entry checks: getting out is always possible. A pair is approved or refused whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from attrs import define
+from msgspec import Struct
 
 from titan_core.brain.limits import BrainLimits
+from titan_core.brain.refusals import Failed, refuse
 from titan_core.errors import TitanError
 from titan_core.model.enums import OrderType, RefusalCode
 from titan_core.model.ids import ClientOrderId, PhaseId
 from titan_core.model.order import Approved, Check, Intent, Refused
 from titan_core.model.phase import PhaseDeclaration
-from titan_core.model.units import BPS, ceil_div, share, to_usdt
+from titan_core.model.units import BPS, ceil_div, share
+
+GATE_CLOSED, PHASE_MAY_NOT_ENTER, ALLOCATION_EXPIRED = RefusalCode.GATE_CLOSED, RefusalCode.PHASE_MAY_NOT_ENTER, RefusalCode.ALLOCATION_EXPIRED
+INSTRUMENT_OWNED, VENUE_DOWN, STALE_MARKET = RefusalCode.INSTRUMENT_OWNED, RefusalCode.VENUE_DOWN, RefusalCode.STALE_MARKET
+BAD_PRICE, BAD_SIZE, BELOW_MIN_NOTIONAL = RefusalCode.BAD_PRICE, RefusalCode.BAD_SIZE, RefusalCode.BELOW_MIN_NOTIONAL
+NO_STOP, STOP_ON_WRONG_SIDE = RefusalCode.NO_STOP, RefusalCode.STOP_ON_WRONG_SIDE
+MAX_POSITION, PHASE_LEVERAGE, TOTAL_LEVERAGE = RefusalCode.MAX_POSITION, RefusalCode.PHASE_LEVERAGE, RefusalCode.TOTAL_LEVERAGE
+RISK_BUDGET, DRAWDOWN, FREE_MARGIN = RefusalCode.RISK_BUDGET, RefusalCode.DRAWDOWN, RefusalCode.FREE_MARGIN
+SPOT_SHORT, DUPLICATE_ORDER, NOT_REDUCING = RefusalCode.SPOT_SHORT, RefusalCode.DUPLICATE_ORDER, RefusalCode.NOT_REDUCING
+LIMIT = OrderType.LIMIT  # as a name of the module a member costs a tenth of what it costs as an attribute of its class
+
+Line = tuple[RefusalCode, int, str, int, int]
+"""A check: its code, what is observed, how that must compare (`>=` or `<=`), with what, and the place of the intent that it is about."""
 
 
-@define
-class LegState:
+class LegState(Struct, frozen=True, gc=False):
     """What the snapshot knows of one instrument. Prices in ticks, sizes in lots."""
 
     owner: PhaseId | None
@@ -36,8 +48,7 @@ class LegState:
     """Why the newest rows of its market cannot be believed; empty where they can."""
 
 
-@define
-class Snapshot:
+class Snapshot(Struct, frozen=True, gc=False, kw_only=True):
     """The account at one moment, in 1e-8 USDT."""
 
     gate_open: bool
@@ -74,7 +85,7 @@ def is_reducing(intent: Intent, leg: LegState) -> bool:
 
 def entry_price(intent: Intent, leg: LegState) -> int:
     """Return the price at which an entry is valued: its limit or trigger, else the side of the quote that it takes."""
-    if intent.order_type is OrderType.LIMIT and intent.limit is not None:
+    if intent.limit is not None and intent.order_type is LIMIT:
         return intent.limit
     if intent.trigger is not None:
         return intent.trigger
@@ -88,137 +99,97 @@ def stop_loss(lots: int, entry: int, stop: int, intent: Intent) -> int:
     return moved + instrument.fee(lots, entry, False) + instrument.fee(lots, stop, False)
 
 
-class _Refusal(Exception):
-    """Internal: carries the first failed check out of the check list."""
+def approve(
+    intents: Sequence[Intent], legs: Sequence[LegState], snapshot: Snapshot, phase: PhaseDeclaration, limits: BrainLimits
+) -> tuple[Approved, ...] | Refused:
+    """Approve all intents or refuse them whole. Entries are scaled by the size multiplier in force before they are checked."""
+    if all(map(is_reducing, intents, legs)):
+        sizes = [intent.signed_lots for intent in intents]
+        lines = _exit_lines(intents, snapshot)
+    else:
+        sizes = [_scaled(intent.signed_lots, snapshot.multiplier_bps) for intent in intents]
+        lines = _entry_lines(intents, legs, sizes, snapshot, phase, limits)
+    checks: list[Check] = []
+    for code, observed, sense, limit, place in lines:
+        checks.append(Check(code, observed, limit))
+        if observed < limit if sense == ">=" else observed > limit:
+            return refuse(code, Failed(intents[place], legs[place], snapshot, phase, limits, observed, limit))
+    made = tuple(checks)
+    return tuple([Approved(intent, lots, made) for intent, lots in zip(intents, sizes, strict=True)])
 
-    def __init__(self, refused: Refused) -> None:
-        self.refused = refused
+
+def _scaled(signed_lots: int, multiplier_bps: int) -> int:
+    lots = abs(signed_lots) * multiplier_bps // BPS
+    return lots if signed_lots > 0 else -lots
 
 
-@define
-class _Checker:
-    snapshot: Snapshot
-    phase: PhaseDeclaration
-    limits: BrainLimits
-    checks: list[Check]
+def _exit_lines(intents: Sequence[Intent], s: Snapshot) -> Iterator[Line]:
+    """Check what only gets out: its size, its prices, that it was not sent before."""
+    for place, intent in enumerate(intents):
+        yield BAD_SIZE, abs(intent.signed_lots), ">=", 1, place
+        yield BAD_PRICE, _lowest_price(intent), ">=", 1, place
+        yield DUPLICATE_ORDER, int(intent.client_order_id in s.known_orders), "<=", 0, place
 
-    def at_least(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
-        self.checks.append(Check(code, observed, limit))
-        if observed < limit:
-            raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
 
-    def at_most(self, intent: Intent, code: RefusalCode, observed: int, limit: int, message: Callable[[], str]) -> None:
-        self.checks.append(Check(code, observed, limit))
-        if observed > limit:
-            raise _Refusal(Refused(intent, code, observed, limit, f"phase {intent.phase}: {message()}"))
+def _entry_lines(
+    intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int], s: Snapshot, phase: PhaseDeclaration, limits: BrainLimits
+) -> Iterator[Line]:
+    """Check entries: each by itself, a pair's legs against each other, then what all of them together would bind and could lose."""
+    for place, (intent, leg, lots) in enumerate(zip(intents, legs, sizes, strict=True)):
+        yield from _leg_lines(place, intent, leg, lots, s, is_hedged=phase.hedged and bool(intent.pair))
+    if intents[0].pair:
+        yield NO_STOP, int(not _undo_each_other(intents, sizes)), "<=", 0, 0
+    added = _added(intents, legs, sizes, s.leverage, phase, limits)
+    equity = max(0, s.phase_equity)
+    yield MAX_POSITION, s.phase_margin + added.margin, "<=", share(equity, phase.max_position_bps), 0
+    yield PHASE_LEVERAGE, s.phase_notional + added.notional, "<=", equity * s.leverage, 0
+    yield TOTAL_LEVERAGE, s.total_notional + added.perp_notional, "<=", max(0, s.equity) * limits.max_total_leverage, 0
+    yield RISK_BUDGET, added.risk, "<=", s.risk_left, 0
+    yield DRAWDOWN, int(s.drawdown_exceeded), "<=", 0, 0
+    yield FREE_MARGIN, added.margin + added.fees, "<=", s.equity - s.total_margin, 0
+    for place, intent in enumerate(intents):
+        yield DUPLICATE_ORDER, int(intent.client_order_id in s.known_orders), "<=", 0, place
 
-    # -- checks that every order passes ---------------------------------------------------------------------------
-    def rules(self, intent: Intent, leg: LegState, lots: int) -> None:
-        instrument = intent.instrument
-        name, size = instrument.id, abs(lots)
-        self.at_least(intent, RefusalCode.BAD_SIZE, size, 1, lambda: f"{size} lots of {name} is less than one lot ({instrument.lot_size})")
-        prices = [price for price in (intent.limit, intent.trigger, intent.stop, intent.target) if price is not None]
-        lowest = min(prices, default=1)
-        self.at_least(intent, RefusalCode.BAD_PRICE, lowest, 1, lambda: f"price of {lowest} ticks for {name} is below one tick ({instrument.tick_size})")
-        if not is_reducing(intent, leg):
-            notional, least = instrument.notional(lots, entry_price(intent, leg)), instrument.min_notional_money
-            code = RefusalCode.BELOW_MIN_NOTIONAL
-            self.at_least(intent, code, notional, least, lambda: f"notional {to_usdt(notional)} of {name} is below the venue's minimum {to_usdt(least)}")
 
-    def unique(self, intent: Intent) -> None:
-        known = intent.client_order_id in self.snapshot.known_orders
-        self.at_most(intent, RefusalCode.DUPLICATE_ORDER, int(known), 0, lambda: f"client order id {intent.client_order_id} was used before")
-
-    # -- checks of an entry ---------------------------------------------------------------------------------------
-    def owned(self, intent: Intent, leg: LegState) -> None:
-        owned = leg.owner is not None and leg.owner != intent.phase
-        self.at_most(intent, RefusalCode.INSTRUMENT_OWNED, int(owned), 0, lambda: f"{intent.instrument.id} is held by {leg.owner}")
-
-    def opens(self, intent: Intent, leg: LegState) -> None:
-        reduces, name = int(intent.reduce_only), intent.instrument.id
-        self.owned(intent, leg)
-        self.at_most(intent, RefusalCode.NOT_REDUCING, reduces, 0, lambda: f"{name} holds no position that this order would reduce")
-
-    def gate(self, intent: Intent) -> None:
-        s = self.snapshot
-        self.at_least(intent, RefusalCode.GATE_CLOSED, int(s.gate_open), 1, lambda: "the Brain's gate is closed")
-        self.at_least(intent, RefusalCode.PHASE_MAY_NOT_ENTER, int(s.may_enter), 1, lambda: f"phase {self.phase.id} may not open positions now")
-        said = f"the allocation of phase {self.phase.id} has expired"
-        self.at_most(intent, RefusalCode.ALLOCATION_EXPIRED, s.now_ns, s.allocation_expires_ns, lambda: said)
-
-    def market(self, intent: Intent, leg: LegState) -> None:
-        name, age, doubt = intent.instrument.id, leg.quote_age_ns, leg.doubt
-        self.owned(intent, leg)
-        self.at_least(intent, RefusalCode.VENUE_DOWN, int(leg.venue_up), 1, lambda: f"venue {intent.instrument.venue} takes no orders now")
-        self.at_most(intent, RefusalCode.STALE_MARKET, int(bool(doubt)), 0, lambda: f"the market of {name} cannot be believed: {doubt}")
-        self.at_most(intent, RefusalCode.STALE_MARKET, age, leg.stale_after_ns, lambda: f"the newest quote of {name} is {age / 1e9:.1f} s old")
-
-    def direction(self, intent: Intent, leg: LegState) -> None:
-        name, held = intent.instrument.id, leg.position
-        flips = held != 0 and (held > 0) != (intent.signed_lots > 0)
-        self.at_most(intent, RefusalCode.NOT_REDUCING, int(flips), 0, lambda: f"{name} holds {held} lots; an order against them must be an exit")
-        if not intent.instrument.is_perp:
-            after = held - leg.pending_sells + min(0, intent.signed_lots)
-            self.at_least(intent, RefusalCode.SPOT_SHORT, after, 0, lambda: f"spot is never borrowed: {name} would go to {after} lots")
-
-    def stop(self, intent: Intent, leg: LegState) -> None:
-        if self.phase.hedged and intent.pair:  # its legs undo each other: see `hedges`
-            return
-        self.at_least(intent, RefusalCode.NO_STOP, int(intent.stop is not None), 1, lambda: "an entry needs a protective stop")
+def _leg_lines(place: int, intent: Intent, leg: LegState, lots: int, s: Snapshot, *, is_hedged: bool) -> Iterator[Line]:
+    """Check one entry by itself. A leg of a hedged pair needs no stop."""
+    is_owned = int(leg.owner is not None and leg.owner != intent.phase)
+    if intent.reduce_only:
+        yield INSTRUMENT_OWNED, is_owned, "<=", 0, place
+        yield NOT_REDUCING, 1, "<=", 0, place
+    yield GATE_CLOSED, int(s.gate_open), ">=", 1, place
+    yield PHASE_MAY_NOT_ENTER, int(s.may_enter), ">=", 1, place
+    yield ALLOCATION_EXPIRED, s.now_ns, "<=", s.allocation_expires_ns, place
+    yield INSTRUMENT_OWNED, is_owned, "<=", 0, place
+    yield VENUE_DOWN, int(leg.venue_up), ">=", 1, place
+    yield STALE_MARKET, int(leg.doubt != ""), "<=", 0, place
+    yield STALE_MARKET, leg.quote_age_ns, "<=", leg.stale_after_ns, place
+    yield BAD_SIZE, abs(lots), ">=", 1, place
+    yield BAD_PRICE, _lowest_price(intent), ">=", 1, place
+    instrument, entry, held = intent.instrument, entry_price(intent, leg), leg.position
+    yield BELOW_MIN_NOTIONAL, instrument.notional(lots, entry), ">=", instrument.min_notional_money, place
+    yield NOT_REDUCING, int(held != 0 and (held > 0) != (intent.signed_lots > 0)), "<=", 0, place
+    if not instrument.is_perp:
+        yield SPOT_SHORT, held - leg.pending_sells + min(0, intent.signed_lots), ">=", 0, place
+    if not is_hedged:
+        yield NO_STOP, int(intent.stop is not None), ">=", 1, place
         assert intent.stop is not None
-        entry = entry_price(intent, leg)
-        distance = (entry - intent.stop) * (1 if intent.signed_lots > 0 else -1)
-        text = f"stop of {intent.stop} ticks must lie beyond the entry at {entry} ticks" if distance < 1 else ""
-        self.at_least(intent, RefusalCode.STOP_ON_WRONG_SIDE, distance, 1, lambda: text)
-
-    def hedges(self, intents: Sequence[Intent], sizes: Sequence[int]) -> None:
-        """A pair needs no stop because one leg undoes the other: opposite sides, quantities that differ by less than the coarser lot."""
-        quantities = [lots * intent.instrument.lot_size for intent, lots in zip(intents, sizes, strict=True)]
-        opposite = len(intents) == 2 and (sizes[0] > 0) != (sizes[1] > 0)
-        unhedged = abs(sum(quantities, Decimal(0))) >= max(intent.instrument.lot_size for intent in intents)
-        said = "the legs of a pair must undo each other"
-        self.at_most(intents[0], RefusalCode.NO_STOP, int(not opposite or unhedged), 0, lambda: said)
-
-    def totals(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> None:
-        s, first = self.snapshot, intents[0]
-        added = self._added(intents, legs, sizes)
-        equity, times = max(0, s.phase_equity), s.leverage
-        margin, cap = s.phase_margin + added.margin, share(equity, self.phase.max_position_bps)
-        said = f"{self.phase.max_position_bps} bps of phase equity"
-        self.at_most(first, RefusalCode.MAX_POSITION, margin, cap, lambda: f"margin {to_usdt(margin)} would exceed {to_usdt(cap)}, {said}")
-        notional = s.phase_notional + added.notional
-        self.at_most(first, RefusalCode.PHASE_LEVERAGE, notional, equity * times, lambda: f"notional {to_usdt(notional)} would exceed {times} × phase equity")
-        total, most = s.total_notional + added.perp_notional, self.limits.max_total_leverage
-        self.at_most(first, RefusalCode.TOTAL_LEVERAGE, total, max(0, s.equity) * most, lambda: f"notional of all phases would exceed {most} × equity")
-        risk, left = added.risk, s.risk_left
-        self.at_most(
-            first, RefusalCode.RISK_BUDGET, risk, left, lambda: f"its stop would lose {to_usdt(risk)}; {to_usdt(max(0, left))} of today's risk is left"
-        )
-        self.at_most(first, RefusalCode.DRAWDOWN, int(s.drawdown_exceeded), 0, lambda: "draw-down exceeds the emergency level")
-        needed, free = added.margin + added.fees, s.equity - s.total_margin
-        self.at_most(
-            first, RefusalCode.FREE_MARGIN, needed, free, lambda: f"margin and fees of {to_usdt(needed)} exceed the free margin {to_usdt(max(0, free))}"
-        )
-
-    def _added(self, intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int]) -> "_Added":
-        """Add up what the intents would bind and could lose."""
-        margin = notional = perp_notional = risk = fees = 0
-        for intent, leg, lots in zip(intents, legs, sizes, strict=True):
-            price, perp = entry_price(intent, leg), intent.instrument.is_perp
-            worth = intent.instrument.notional(lots, price)
-            fees += intent.instrument.fee(lots, price, False)
-            margin += ceil_div(worth, min(self.snapshot.leverage, intent.instrument.max_leverage)) if perp else worth
-            notional += worth if perp or self.phase.hedged else 0
-            perp_notional += worth if perp else 0
-            if intent.stop is not None:
-                risk += stop_loss(lots, price, intent.stop, intent)
-        if intents[0].pair and risk == 0:
-            risk = share(perp_notional, self.limits.pair_stress_bps) + 2 * fees
-        return _Added(margin, notional, perp_notional, risk, fees)
+        yield STOP_ON_WRONG_SIDE, (entry - intent.stop) * (1 if intent.signed_lots > 0 else -1), ">=", 1, place
 
 
-@define
-class _Added:
+def _lowest_price(intent: Intent) -> int:
+    """Return the lowest of an order's prices; 1 where it has none."""
+    return min([price for price in (intent.limit, intent.trigger, intent.stop, intent.target) if price is not None], default=1)
+
+
+def _undo_each_other(intents: Sequence[Intent], sizes: Sequence[int]) -> bool:
+    """Whether legs are on opposite sides, in quantities that differ by less than the coarser lot. That is what stands in for a pair's stop."""
+    quantities = [lots * intent.instrument.lot_size for intent, lots in zip(intents, sizes, strict=True)]
+    opposite = len(intents) == 2 and (sizes[0] > 0) != (sizes[1] > 0)
+    return opposite and abs(sum(quantities, Decimal(0))) < max(intent.instrument.lot_size for intent in intents)
+
+
+class _Added(Struct, frozen=True, gc=False):
     margin: int
     notional: int
     perp_notional: int
@@ -226,38 +197,18 @@ class _Added:
     fees: int
 
 
-def approve(
-    intents: Sequence[Intent], legs: Sequence[LegState], snapshot: Snapshot, phase: PhaseDeclaration, limits: BrainLimits
-) -> tuple[Approved, ...] | Refused:
-    """Approve all intents or refuse them whole. Entries are scaled by the size multiplier in force before they are checked."""
-    checker = _Checker(snapshot, phase, limits, [])
-    try:
-        if all(is_reducing(intent, leg) for intent, leg in zip(intents, legs, strict=True)):
-            for intent, leg in zip(intents, legs, strict=True):
-                checker.rules(intent, leg, intent.signed_lots)
-                checker.unique(intent)
-            return tuple(Approved(intent, intent.signed_lots, tuple(checker.checks)) for intent in intents)
-        return _approve_entry(checker, intents, legs)
-    except _Refusal as refusal:
-        return refusal.refused
-
-
-def _approve_entry(checker: _Checker, intents: Sequence[Intent], legs: Sequence[LegState]) -> tuple[Approved, ...]:
-    sizes = []
-    for intent in intents:
-        lots = abs(intent.signed_lots) * checker.snapshot.multiplier_bps // BPS
-        sizes.append(lots if intent.signed_lots > 0 else -lots)
+def _added(intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[int], leverage: int, phase: PhaseDeclaration, limits: BrainLimits) -> _Added:
+    """Add up what the intents would bind and could lose."""
+    margin = notional = perp_notional = risk = fees = 0
     for intent, leg, lots in zip(intents, legs, sizes, strict=True):
-        if intent.reduce_only:
-            checker.opens(intent, leg)
-        checker.gate(intent)
-        checker.market(intent, leg)
-        checker.rules(intent, leg, lots)
-        checker.direction(intent, leg)
-        checker.stop(intent, leg)
-    if intents[0].pair:
-        checker.hedges(intents, sizes)
-    checker.totals(intents, legs, sizes)
-    for intent in intents:
-        checker.unique(intent)
-    return tuple(Approved(intent, lots, tuple(checker.checks)) for intent, lots in zip(intents, sizes, strict=True))
+        price, instrument = entry_price(intent, leg), intent.instrument
+        worth, perp = instrument.notional(lots, price), instrument.is_perp
+        fees += instrument.fee(lots, price, False)
+        margin += ceil_div(worth, min(leverage, instrument.max_leverage)) if perp else worth
+        notional += worth if perp or phase.hedged else 0
+        perp_notional += worth if perp else 0
+        if intent.stop is not None:
+            risk += stop_loss(lots, price, intent.stop, intent)
+    if intents[0].pair and risk == 0:
+        risk = share(perp_notional, limits.pair_stress_bps) + 2 * fees
+    return _Added(margin, notional, perp_notional, risk, fees)

@@ -25,9 +25,14 @@ class DayLoss(IntEnum):
     ESCALATED = 3
 
 
+def is_emergency(equity2: int, peak2: int, limits: BrainLimits) -> bool:
+    """Whether the draw-down exceeds what begins the emergency."""
+    return equity2 <= peak2 - share(peak2, limits.drawdown_emergency_bps) - 1
+
+
 def drawdown(equity2: int, peak2: int, limits: BrainLimits) -> Drawdown:
     """Judge the draw-down. The emergency needs more than its share, the other levels at least theirs."""
-    if equity2 <= peak2 - share(peak2, limits.drawdown_emergency_bps) - 1:
+    if is_emergency(equity2, peak2, limits):
         return Drawdown.EMERGENCY
     if equity2 <= peak2 - share(peak2, limits.drawdown_reduced_bps):
         return Drawdown.REDUCED

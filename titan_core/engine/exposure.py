@@ -7,7 +7,7 @@ from attrs import frozen
 
 from titan_core.brain.approval import LegState, Snapshot, approve, stop_loss
 from titan_core.brain.chart import phase_may_enter, size_multiplier_bps
-from titan_core.brain.risk import Drawdown, drawdown
+from titan_core.brain.risk import is_emergency
 from titan_core.engine.account import NOBODY
 from titan_core.engine.phases import PhaseBook
 from titan_core.model.enums import StreamKind
@@ -40,6 +40,9 @@ class Usage:
     stop_losses: int
 
 
+UNUSED = Usage(0, 0, 0, 0)
+
+
 class ExposureDesk:
     """Approves intents against the account as it stands, and keeps the leases."""
 
@@ -59,7 +62,7 @@ class ExposureDesk:
     def approve(self, intents: Sequence[Intent]) -> tuple[Approved, ...] | Refused:
         """Approve all or refuse them whole. An approved entry takes the lease of its instrument."""
         governor, engine = self._governor, self._engine
-        book = next(b for b in governor.books if b.id == intents[0].phase)
+        book = governor.by_id[intents[0].phase]
         places = [engine.layout.place[intent.instrument.id] for intent in intents]
         decision = approve(intents, [self._leg(k) for k in places], self.snapshot(book), book.binding.declaration, governor.limits)
         if not isinstance(decision, Refused):
@@ -72,29 +75,38 @@ class ExposureDesk:
     def snapshot(self, book: PhaseBook) -> Snapshot:
         """Describe the account and one phase as of now."""
         governor = self._governor
-        configuration = governor.machine.configuration
-        own = self.usage(book.slot)
-        others = [self.usage(b.slot) for b in governor.books if b is not book and (governor.closing.holds(b) or governor.closing.entries(b))]
+        configuration, is_open = governor.machine.configuration, governor.machine.gate_open
+        own, perp_notional, margin = self._usages(book)
         equity2, phase2 = governor.equity2(), governor.phase_equity2(book)
         loss = max(0, book.base2 - phase2) // 2
         halted_bps = book.binding.declaration.daily_loss.halted_bps
         return Snapshot(
-            gate_open=governor.machine.gate_open,
+            gate_open=is_open,
             may_enter=phase_may_enter(configuration, book.id),
             now_ns=self._engine.now,
             allocation_expires_ns=book.expires_ns,
             multiplier_bps=size_multiplier_bps(configuration, book.id),
             equity=equity2 // 2,
-            drawdown_exceeded=drawdown(equity2, governor.peak2, governor.limits) is Drawdown.EMERGENCY,
+            drawdown_exceeded=is_emergency(equity2, governor.peak2, governor.limits),
             phase_equity=phase2 // 2,
             phase_margin=own.margin,
             phase_notional=own.notional,
-            total_notional=own.perp_notional + sum(u.perp_notional for u in others),
-            total_margin=own.margin + sum(u.margin for u in others),
+            total_notional=perp_notional,
+            total_margin=margin,
             risk_left=share(book.base2, halted_bps) // 2 - loss - own.stop_losses,
             leverage=book.leverage,
             known_orders=self._known,
         )
+
+    def _usages(self, book: PhaseBook) -> tuple[Usage, int, int]:
+        """Return what a phase has bound, and perpetual notional and margin of all phases together."""
+        own = self.usage(book.slot)
+        perp_notional, margin = own.perp_notional, own.margin
+        for other in self._governor.books:
+            if other is not book:
+                theirs = self.usage(other.slot)
+                perp_notional, margin = perp_notional + theirs.perp_notional, margin + theirs.margin
+        return own, perp_notional, margin
 
     def _leg(self, k: int) -> LegState:
         engine = self._engine
@@ -132,14 +144,16 @@ class ExposureDesk:
     def usage(self, slot: int) -> Usage:
         """Add up the worst case of a phase: positions plus all orders that could still increase them, and the losses to their stops."""
         engine, account = self._engine, self._engine.account
-        book = self._governor.books[slot]
-        declaration = book.binding.declaration
-        touched = {k for k in account.held() if account.owner[k] == slot}
+        touched = {k for k, lots in enumerate(account.lots) if lots and account.owner[k] == slot}
         losses = 0
         for order in engine.venue.working.values():
             if order.desk.slot == slot and not order.intent.reduce_only:
                 touched.add(order.k)
                 losses += self._order_loss(order.k, order.signed_leaves, order.intent)
+        if not touched:
+            return UNUSED
+        book = self._governor.books[slot]
+        declaration = book.binding.declaration
         margin = notional = perp_notional = 0
         for k in touched:
             worth = self._worst2(k) // 2

@@ -38,6 +38,10 @@ class Instrument:
     liquidation_fee_bps: int = 50
     id: InstrumentId = field(init=False)
     money_per_tick_lot: int = field(init=False)
+    min_notional_money: Money = field(init=False)
+    """The smallest notional the venue accepts, in 1e-8 USDT."""
+    is_perp: bool = field(init=False)
+    """Whether this is a perpetual contract."""
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "id", instrument_id(self.symbol, self.venue))
@@ -48,11 +52,8 @@ class Instrument:
                 "which is not a whole number of 1e-8; give a coarser tick or lot"
             )
         object.__setattr__(self, "money_per_tick_lot", int(unit))
-
-    @property
-    def is_perp(self) -> bool:
-        """Whether this is a perpetual contract."""
-        return self.kind is InstrumentKind.PERP
+        object.__setattr__(self, "min_notional_money", Money(int(self.min_notional * MONEY_PER_USDT)))
+        object.__setattr__(self, "is_perp", self.kind is InstrumentKind.PERP)
 
     # -- prices -------------------------------------------------------------------------------------------------
     def ticks(self, price: Decimal | str) -> int:
@@ -103,12 +104,7 @@ class Instrument:
 
     def fee(self, lots: int, ticks: int, maker: bool) -> Money:
         """Return the fee of a fill in 1e-8 USDT, rounded against us (a rebate is rounded towards zero)."""
-        return Money(ceil_div(self.notional(lots, ticks) * (self.maker_fee_ppm if maker else self.taker_fee_ppm), PPM))
-
-    @property
-    def min_notional_money(self) -> Money:
-        """The smallest notional the venue accepts, in 1e-8 USDT."""
-        return Money(int(self.min_notional * MONEY_PER_USDT))
+        return Money(ceil_div(abs(lots) * ticks * self.money_per_tick_lot * (self.maker_fee_ppm if maker else self.taker_fee_ppm), PPM))
 
     def offset(self, ticks: int, bps: float) -> int:
         """Return the number of ticks that make `bps` basis points of `ticks`, rounded down, at least one."""
