@@ -15,7 +15,7 @@ from titan_core.engine.heard import Wish
 from titan_core.engine.memory import remember
 from titan_core.engine.phases import PhaseBinding
 from titan_core.journal.memory import MemoryDisk
-from titan_core.model.enums import OrderType, Side, TimeInForce
+from titan_core.model.enums import OrderType, Side, StreamKind, TimeInForce
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
 from titan_core.model.units import D, S
 from titan_core.simulator.box import Box
@@ -134,7 +134,24 @@ def test_what_changes_at_midnight_is_in_the_journal() -> None:
         await until(lambda: session.engine.now > NEW_YEAR_2024 + D + S // 2)
         assert session.kept.memory is not None
         assert session.kept.memory.phases == remember(session.governor, session.engine).phases
-        assert session.kept.memory.ts_ns > NEW_YEAR_2024 + D
+        assert session.kept.memory.ts_ns >= NEW_YEAR_2024 + D
+
+    run(box, disk, scene)
+
+
+def test_what_changes_at_midnight_is_in_the_journal_with_the_first_row_of_the_day() -> None:
+    box, disk = fresh(1, start_ns=NEW_YEAR_2024 + D - 40 * S)
+
+    async def scene(session: Session) -> None:
+        await in_position(session)
+        while session.setup.clock() < NEW_YEAR_2024 + D - S // 1000:
+            await asyncio.sleep(0.0003)
+        rank = session.layout.ranks[PERP, StreamKind.QUOTE]
+        session.engine.on_event(NEW_YEAR_2024 + D, rank, session.engine._state[rank] or ())
+        session._after_row(NEW_YEAR_2024 + D)
+        assert session.kept.memory is not None, "not only with the next look at the timers"
+        assert session.kept.memory.phases == remember(session.governor, session.engine).phases
+        await asyncio.sleep(0.001)
 
     run(box, disk, scene)
 

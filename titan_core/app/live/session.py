@@ -78,7 +78,8 @@ class Session:
         self._failed: list[Exception | None] = [None]
         self._stop_reason = ""
         self.is_ready = asyncio.Event()
-        self._day = 0
+        self._midnight_ns = NEVER
+        """The next one: the Brain allots anew and the losses of the day begin at nothing, without a decision that would be written down."""
         self._alive_ns, self._alive_s = NEVER, 0.0
         """When the timers were last looked at, by the session's clock and by the loop's, which nobody sets."""
         self.agreement = Agreement(self)
@@ -251,7 +252,7 @@ class Session:
             self.trading.service.protect(self.known[name], held.stop, held.target)
         self.watching = Watching(self)
         self._alive_ns = self.stamp()
-        self._day = self._alive_ns // D
+        self._midnight_ns = _midnight_after(self._alive_ns)
         self.tasks.start(self.watching.run())
 
     def _write_start(self, settled: Settled, equity_start: int, recorder: Recorder | None, begun_ns: int) -> None:
@@ -331,6 +332,8 @@ class Session:
     def _after_row(self, ts_ns: int) -> None:
         if self.engine.record.entries or self.outbox.pending:
             self.flush(ts_ns)
+        if ts_ns >= self._midnight_ns:
+            self._day_began(ts_ns)
 
     def tick(self) -> None:
         """Let timers run while the market is silent."""
@@ -343,11 +346,14 @@ class Session:
             self._alive_ns, self._alive_s = ts_ns, asyncio.get_running_loop().time()
             self.engine.advance(ts_ns)
             self.flush(ts_ns)
-            if ts_ns // D != self._day:  # at midnight the Brain allots anew and the losses of the day begin at nothing, without a decision
-                self._day = ts_ns // D
-                self._remember()
+            if ts_ns >= self._midnight_ns:
+                self._day_began(ts_ns)
         except Exception as error:  # as in `_subscribe`
             self.fail(error)
+
+    def _day_began(self, ts_ns: int) -> None:
+        self._midnight_ns = _midnight_after(ts_ns)
+        self._remember()
 
     def hear(self, word: Heard) -> None:
         """Let a word of the venue or of the operator reach the engine."""
@@ -479,3 +485,7 @@ class Session:
             raise TitanError(refusal)
         if not flatten:
             asyncio.get_running_loop().call_later(STOP_PATIENCE_S, self._stopped.set)
+
+
+def _midnight_after(ts_ns: int) -> int:
+    return (ts_ns // D + 1) * D
