@@ -40,7 +40,7 @@ def test_every_example_is_in_the_list() -> None:
 
 
 def test_no_example_is_installed_with_titan() -> None:
-    assert "examples" not in (ROOT / "requirements.txt").read_text("utf-8") + (ROOT / "requirements-test.txt").read_text("utf-8")
+    assert "examples" not in (ROOT / "packages.txt").read_text("utf-8")
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -55,7 +55,11 @@ def _packages() -> Iterator[Finding]:
     try:
         declared = requires("titan-core") or []
     except PackageNotFoundError:
-        yield Finding("packages", "warn", "titan-core is run from its source and is not installed; `pip install -r requirements.txt` installs it")
+        yield Finding(
+            "packages",
+            "warn",
+            "titan-core is run from its source and is not installed; the README's first command installs it",
+        )
         return
     core: list[str] = []
     extras: list[str] = []
@@ -109,7 +113,11 @@ def _plugins_and_config(directory: Path | None) -> Iterator[Finding]:
     for broken in report.broken:
         yield Finding(f"plugin {broken.name}", "fail", f"{broken.reason}; see `titan plugin doctor`")
     if not report.phases and not report.broken:
-        yield Finding("plugins", "warn", "no phase plugin is installed, so nothing will trade; `pip install -r requirements.txt` brings Titan's own")
+        yield Finding(
+            "plugins",
+            "warn",
+            "no phase plugin is installed, so nothing will trade; `pip install --no-deps -r packages.txt` brings Titan's own",
+        )
     try:
         config = load_config(find_directory(directory, os.environ, Path.cwd()), report.declarations)
     except ConfigError as error:

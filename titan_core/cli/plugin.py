@@ -24,7 +24,7 @@ def list_plugins(json: JsonOption = False) -> None:
         for each in report.broken
     ]
     columns = ["plugin", "package", "version", "status", "phase"]
-    emit(rows, json, columns=columns, empty="no phase plugin is installed; `pip install -r requirements.txt` brings Titan's own")
+    emit(rows, json, columns=columns, empty="no phase plugin is installed; `pip install --no-deps -r packages.txt` brings Titan's own")
     for broken in () if json else report.broken:
         console().print(f"{broken.name} is broken: {broken.reason}", markup=False)
 
