@@ -18,7 +18,7 @@ from titan_core.engine.predicates import plain
 from titan_core.engine.recent import Recent, Values
 from titan_core.errors import TapeError
 from titan_core.model.enums import StreamKind
-from titan_core.model.units import NEVER
+from titan_core.model.units import INT32_MAX, NEVER
 from titan_core.tape.columns import SPECS
 from titan_core.tape.tape import Tape, tick_units
 
@@ -191,23 +191,24 @@ class PerEvent(Recent):
         spot_unit, perp_unit = tick_units(layout.instruments[layout.place[spot]], layout.instruments[layout.place[perp]])
         s2 = p2 = 0
 
-        def step() -> None:
-            if s2 and p2:
-                value = max(-(2**31), min(2**31 - 1, (p2 - s2) * 10_000_000 // s2))
-                state[rank] = (value,)
-                seen_at[rank] = self.now
-                if value >= near[0] or value <= near[1]:
-                    settle(rank, (value,), None)
+        def emit(value: int) -> None:
+            value = -INT32_MAX - 1 if value < -INT32_MAX else INT32_MAX if value > INT32_MAX else value
+            state[rank] = (value,)
+            seen_at[rank] = self.now
+            if value >= near[0] or value <= near[1]:
+                settle(rank, (value,), None)
 
         def spot_quoted(mid2: int) -> None:
             nonlocal s2
             s2 = mid2 * spot_unit
-            step()
+            if s2 and p2:
+                emit((p2 - s2) * 10_000_000 // s2)
 
         def perp_quoted(mid2: int) -> None:
             nonlocal p2
             p2 = mid2 * perp_unit
-            step()
+            if s2 and p2:
+                emit((p2 - s2) * 10_000_000 // s2)
 
         self._derived[layout.ranks[spot, StreamKind.QUOTE]].append(spot_quoted)
         self._derived[layout.ranks[perp, StreamKind.QUOTE]].append(perp_quoted)
