@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from titan_core.brain.approval import LegState, Snapshot, approve, on_authority, stop_loss
+from titan_core.brain.approval import LegState, Snapshot, approve, on_authority
 from titan_core.brain.limits import BrainLimits
 from titan_core.errors import TitanError
 from titan_core.model.enums import InstrumentKind, OrderType, RefusalCode
@@ -106,11 +106,6 @@ def test_a_refusal_says_what_was_observed_and_what_is_allowed():
     assert result.observed > result.limit
 
 
-def test_the_loss_at_the_stop_counts_both_fees():
-    # 10 lots bought at 60,000.1 and stopped at 59,800: 2.001 USDT, fees 0.055 % of 600.001 and of 598
-    assert stop_loss(10, 600_001, 598_000, intent()) == 200_100_000 + 33_000_055 + 32_890_000
-
-
 def test_the_size_multiplier_scales_an_entry_and_nothing_else():
     half = replace(SNAPSHOT, multiplier_bps=5_000)
     (approved,) = approve([intent(11)], [LEG], half, PHASE, LIMITS)
@@ -175,7 +170,7 @@ def test_no_approved_entry_creates_or_worsens_an_excess(lots, margin, notional, 
     worth = approved.signed_lots * 600_001 * 10_000
     assert snapshot.phase_margin + worth / 20 <= 500 * USDT
     assert snapshot.phase_notional + worth <= 20_000 * USDT
-    assert stop_loss(approved.signed_lots, 600_001, 600_001 - stop_ticks, order) <= risk * USDT
+    assert PERP.loss_at_stop(approved.signed_lots, 600_001, 600_001 - stop_ticks) <= risk * USDT
 
 
 def test_the_venues_own_leverage_limits_a_phase_too():

@@ -92,13 +92,6 @@ def entry_price(intent: Intent, leg: LegState) -> int:
     return leg.ask if intent.signed_lots > 0 else leg.bid
 
 
-def stop_loss(lots: int, entry: int, stop: int, intent: Intent) -> int:
-    """Return what an entry loses when its stop is hit, both taker fees included."""
-    instrument = intent.instrument
-    moved = abs(lots) * abs(entry - stop) * instrument.money_per_tick_lot
-    return moved + instrument.fee(lots, entry, False) + instrument.fee(lots, stop, False)
-
-
 def approve(
     intents: Sequence[Intent], legs: Sequence[LegState], snapshot: Snapshot, phase: PhaseDeclaration, limits: BrainLimits
 ) -> tuple[Approved, ...] | Refused:
@@ -208,7 +201,7 @@ def _added(intents: Sequence[Intent], legs: Sequence[LegState], sizes: Sequence[
         notional += worth if perp or phase.hedged else 0
         perp_notional += worth if perp else 0
         if intent.stop is not None:
-            risk += stop_loss(lots, price, intent.stop, intent)
+            risk += instrument.loss_at_stop(lots, price, intent.stop)
     if intents[0].pair and risk == 0:
         risk = share(perp_notional, limits.pair_stress_bps) + 2 * fees
     return _Added(margin, notional, perp_notional, risk, fees)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from titan_core.brain.approval import LegState, Snapshot, approve, stop_loss
+from titan_core.brain.approval import LegState, Snapshot, approve
 from titan_core.brain.chart import phase_may_enter, size_multiplier_bps
 from titan_core.brain.risk import is_emergency
 from titan_core.engine.account import NOBODY
@@ -188,7 +188,7 @@ class ExposureDesk:
         if intent.stop is None:
             return 0
         price = intent.limit or intent.trigger or self._engine.value2(k) // 2
-        return stop_loss(signed_lots, price, intent.stop, intent)
+        return intent.instrument.loss_at_stop(signed_lots, price, intent.stop)
 
     def position_loss(self, k: int) -> int:
         """Return what the position in instrument k would still lose down to its stop."""

@@ -106,6 +106,20 @@ class Instrument:
         """Return the fee of a fill in 1e-8 USDT, rounded against us (a rebate is rounded towards zero)."""
         return Money(ceil_div(abs(lots) * ticks * self.money_per_tick_lot * (self.maker_fee_ppm if maker else self.taker_fee_ppm), PPM))
 
+    def loss_at_stop(self, lots: int, entry: int, stop: int) -> Money:
+        """Return what a position of `lots` loses from `entry` to `stop` (ticks), both taker fees included, in 1e-8 USDT."""
+        return Money(abs(lots) * abs(entry - stop) * self.money_per_tick_lot + self.fee(lots, entry, False) + self.fee(lots, stop, False))
+
+    def lots_at_risk(self, entry: int, stop: int, money: int) -> int:
+        """Return the largest number of lots whose loss at the stop does not exceed `money` (1e-8 USDT)."""
+        if money <= 0:
+            return 0
+        per_lot_ppm = self.money_per_tick_lot * (abs(entry - stop) * PPM + (entry + stop) * self.taker_fee_ppm)
+        lots = money * PPM // per_lot_ppm
+        while lots and self.loss_at_stop(lots, entry, stop) > money:  # fees are rounded up, by less than one unit each
+            lots -= 1
+        return lots
+
     def offset(self, ticks: int, bps: float) -> int:
         """Return the number of ticks that make `bps` basis points of `ticks`, rounded down, at least one."""
         return max(1, int(ticks * bps // BPS))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from titan_core import MONEY_PER_USDT
 from titan_scavenger.config import ScavengerConfig
-from titan_scavenger.plan import Plan, Skip, loss_at_stop, lots_at_risk, make_plan, stop_distance, target_distance
+from titan_scavenger.plan import Plan, Skip, make_plan, stop_distance, target_distance
 
 CONFIG = ScavengerConfig()
 ENTRY = 600_000
@@ -61,22 +61,9 @@ class TestTarget:
 
 
 class TestSize:
-    @given(entry=st.integers(1_000, 2_000_000), distance=st.integers(1, 5_000), money=st.integers(0, 10**14), side=st.sampled_from([1, -1]))
-    def test_the_loss_at_the_stop_never_exceeds_the_money_and_one_lot_more_would(self, scenes, entry, distance, money, side):
-        stop = entry - side * min(distance, entry - 1)
-        lots = lots_at_risk(scenes.PERP, entry, stop, money)
-        assert loss_at_stop(scenes.PERP, lots, entry, stop) <= money
-        assert loss_at_stop(scenes.PERP, lots + 1, entry, stop) > money
-
-    def test_fees_that_are_rounded_up_do_not_exceed_the_money(self, scenes):
-        # both fees of one lot end in a half unit: rounded up they cost one unit more than their sum
-        exact = 800 * 10_000 + 11 * (600_001 + 599_201) // 2
-        assert loss_at_stop(scenes.PERP, 1, 600_001, 599_201) == exact + 1
-        assert [lots_at_risk(scenes.PERP, 600_001, 599_201, money) for money in (exact, exact + 1)] == [0, 1]
-
     def test_a_worked_example(self, scenes):
         # 0.001 BTC from 60,000 to 59,920 USDT loses 0.08 USDT and fees of 0.033 and 0.032956; 60 bps of 1,000 USDT pay for 41 of them
-        assert loss_at_stop(scenes.PERP, 1, 600_000, 599_200) == 8_000_000 + 3_300_000 + 3_295_600
+        assert scenes.PERP.loss_at_stop(1, 600_000, 599_200) == 8_000_000 + 3_300_000 + 3_295_600
         assert plan(scenes, structure=800, atr=0.0) == Plan(1, 41, 600_000, 599_200, 600_000 + ceil(1.2 * (800 + 660) + 450))
 
     @pytest.mark.parametrize(

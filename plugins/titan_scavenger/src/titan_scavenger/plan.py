@@ -62,22 +62,6 @@ def target_distance(config: ScavengerConfig, spec: Instrument, entry: int, stop:
     return ceil(max(needed, entry * config.min_target_bps / BPS))
 
 
-def loss_at_stop(spec: Instrument, lots: int, entry: int, stop: int) -> int:
-    """Return what a position of `lots` loses from `entry` to `stop`, both taker fees included, in 1e-8 USDT."""
-    return lots * abs(entry - stop) * spec.money_per_tick_lot + spec.fee(lots, entry, False) + spec.fee(lots, stop, False)
-
-
-def lots_at_risk(spec: Instrument, entry: int, stop: int, money: int) -> int:
-    """Return the largest number of lots whose loss at the stop, fees included, does not exceed `money` (1e-8 USDT)."""
-    if money <= 0:
-        return 0
-    per_lot_ppm = spec.money_per_tick_lot * (abs(entry - stop) * PPM + (entry + stop) * spec.taker_fee_ppm)
-    lots = money * PPM // per_lot_ppm
-    while lots and loss_at_stop(spec, lots, entry, stop) > money:  # fees are rounded up, by less than one unit each
-        lots -= 1
-    return lots
-
-
 def make_plan(
     config: ScavengerConfig, spec: Instrument, *, side: int, entry: int, structure: int, atr: float, equity: int, max_notional: int, risk: int
 ) -> Plan | Skip:
@@ -89,7 +73,7 @@ def make_plan(
     if target is None:
         return Skip.TARGET_TOO_FAR
     stop_price = entry - side * stop
-    lots = min(lots_at_risk(spec, entry, stop_price, min(share(equity, config.risk_per_trade_bps), risk)), spec.lots_for(max_notional, entry))
+    lots = min(spec.lots_at_risk(entry, stop_price, min(share(equity, config.risk_per_trade_bps), risk)), spec.lots_for(max_notional, entry))
     if not lots or spec.notional(lots, entry) < spec.min_notional_money:
         return Skip.TOO_SMALL
     return Plan(side, lots, entry, stop_price, entry + side * target)
