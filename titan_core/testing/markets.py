@@ -170,6 +170,21 @@ def range_path(hours: float = 6, *, step_s: float = 5, middle: float = 60_000, w
     return np.asarray(middle * (1 + width_bps / 2 * swing / BPS))
 
 
+def waves_path(seed: int, *, days: float = 4, step_s: float = 15, start: float = 60_000) -> Prices:
+    """Return a path of impulses, each followed by a return of most of its way; one in four turns the other way. It has structure to trade."""
+    chance, path, side = np.random.default_rng(seed), [start], 1
+    count = int(days * 86_400 / step_s)
+    while len(path) < count:
+        side = -side if chance.random() < 0.25 else side
+        rise, back = chance.uniform(0.012, 0.025), chance.uniform(0.6, 0.95)
+        steps, rest = int(chance.uniform(1_800, 4_500) / step_s), int(chance.uniform(5_000, 9_000) / step_s)
+        leg = path[-1] * (1 + side * rise * (np.arange(1, steps + 1) / steps) ** 1.5)
+        home = leg[-1] + (path[-1] - leg[-1]) * back * np.arange(1, rest + 1) / rest
+        for part in (leg, home):
+            path += (part * (1 + chance.normal(0, 0.0002, len(part)))).tolist()
+    return np.array(path[:count])
+
+
 def crash_path(hours: float = 6, *, step_s: float = 5, start: float = 60_000, fall_bps: float = 1_200) -> Prices:
     """Return a path that swings quietly, loses `fall_bps` between two steps at half time, and stays there."""
     path = range_path(hours, step_s=step_s, middle=start)
