@@ -41,6 +41,8 @@ def needed(extras: set[str] | None = None, groups: tuple[str, ...] = ("build", "
         *(each for name, extra in project["optional-dependencies"].items() if extras is None or name in extras for each in extra),
     ]
     texts += [each for group in groups for each in document["dependency-groups"][group]]
+    for path in ROOT.glob("plugins/*/pyproject.toml"):
+        texts += tomllib.loads(path.read_text("utf-8"))["project"]["dependencies"]
     found: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     waiting = [("titan-core", Requirement(text)) for text in texts]

@@ -127,9 +127,9 @@ def test_after_a_gap_it_rests_and_withdraws(hunts):
     assert holed.entries[0][0] == first and (not again or again[0] >= first + 3_600 * S)
 
 
-def test_without_a_pair_it_says_that_it_is_idle(hunts):
+def test_without_a_perpetual_of_its_coins_it_says_that_it_is_idle(hunts):
     outcome = hunts.run(hunts.market(1), attrs.evolve(hunts.QUICK, coins=("ETH",)))
-    assert outcome.notes == ["idle: this run has no pair of a spot instrument and a perpetual of ETH"]
+    assert outcome.notes == ["idle: this run has no perpetual of ETH to hunt in"]
     assert not outcome.entries
 
 

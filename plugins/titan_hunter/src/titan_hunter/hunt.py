@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from titan_core import BPS, MIN, D, H, InstrumentView, Order, PairView
+from titan_core import BPS, MIN, D, H, InstrumentView, Order
 from titan_hunter.candles import CandleReader
 from titan_hunter.config import HunterConfig, Rule
 from titan_hunter.hologram import Frame, Hologram
@@ -47,11 +47,12 @@ class Plan:
 class Hunt:
     """What is known of one instrument, and what is open in it."""
 
-    def __init__(self, config: HunterConfig, pair: PairView, bitcoin: InstrumentView | None) -> None:
+    def __init__(self, config: HunterConfig, perp: InstrumentView, spot: InstrumentView | None, bitcoin: InstrumentView | None) -> None:
         """`bitcoin` is what its strength is compared with; None for bitcoin itself and where the run has none."""
         self.config = config
-        self.perp, self.spec = pair.perp, pair.perp.spec
-        self.flow = pair.perp if pair.perp.has_flow else pair.spot if pair.spot.has_flow else None
+        self.perp, self.spec = perp, perp.spec
+        self.flow = next((view for view in (perp, spot) if view is not None and view.has_flow), None)
+        """Whose order flow is read: the perpetual's own, else the spot market's; None where neither has any."""
         self._bitcoin = bitcoin
         weights = (config.daily_weight, config.four_hour_weight, config.quarter_weight)
         frames = tuple(Frame(tf, weight, Structure(config.fractal_reach)) for tf, weight in zip(PAST_BARS, weights, strict=True))

@@ -32,26 +32,39 @@ class Hunter(Strategy):
     def on_start(self, market: Market) -> None:
         """Choose the instruments and read their past; note why where there is nothing to hunt."""
         wanted = {coin.upper() for coin in self.config.coins}
-        pairs = [pair for pair in market.pairs if not wanted or pair.perp.spec.base.upper() in wanted]
-        bitcoin = next((pair.perp for pair in market.pairs if pair.perp.spec.base.upper() == BITCOIN), None)
-        for pair in pairs:
+        legs = self._legs(market)
+        bitcoin = next((perp for perp, _ in legs if perp.spec.base.upper() == BITCOIN), None)
+        for perp, spot in legs:
+            if wanted and perp.spec.base.upper() not in wanted:
+                continue
             try:  # ask once for everything that will be asked for later
-                pair.perp.bars(QUARTER), pair.perp.below(1)
+                perp.bars(QUARTER), perp.below(1)
             except StrategyError as error:
                 market.note(f"not hunted: {error}")
                 continue
-            hunt = Hunt(self.config, pair, None if pair.perp.spec.base.upper() == BITCOIN else bitcoin)
-            hunt.tally = self.tally
-            self.hunts[pair.perp.spec.id] = hunt
-            self._await_gap(market, hunt)
-            if hunt.perp.position():
-                hunt.time_stop = market.after(self.config.max_hold_s * S, self._time_out, hunt)
+            self._begin(market, Hunt(self.config, perp, spot, None if perp.spec.base.upper() == BITCOIN else bitcoin))
         if not self.hunts:
             coins = f" of {', '.join(sorted(wanted))}" if wanted else ""
-            market.note(f"idle: this run has no pair of a spot instrument and a perpetual{coins}")
+            market.note(f"idle: this run has no perpetual{coins} to hunt in")
             return
         market.every(QUARTER, self._closed)
         self._closed(market, None)
+
+    def _legs(self, market: Market) -> list[tuple[InstrumentView, InstrumentView | None]]:
+        """Return the perpetuals of the run, each with its spot market; where there are no pairs the one perpetual alone."""
+        if market.pairs:
+            return [(pair.perp, pair.spot) for pair in market.pairs]
+        try:
+            return [(market.perp, None)]
+        except StrategyError:
+            return []
+
+    def _begin(self, market: Market, hunt: Hunt) -> None:
+        hunt.tally = self.tally
+        self.hunts[hunt.spec.id] = hunt
+        self._await_gap(market, hunt)
+        if hunt.perp.position():
+            hunt.time_stop = market.after(self.config.max_hold_s * S, self._time_out, hunt)
 
     def _await_gap(self, market: Market, hunt: Hunt) -> None:
         try:
