@@ -43,8 +43,8 @@ class MarketShape:
     start_ns: int = MORNING
     spot: Instrument | None = SPOT
     perp: Instrument | None = PERP
-    basis_bps: float = 0.0
-    """How far the perpetual trades above spot."""
+    basis_bps: float | Sequence[float] = 0.0
+    """How far the perpetual trades above spot: always, or at each step."""
     spread_ticks: int = 1
     book_lots: int = 100_000
     """Lots displayed at the best prices; with `depth`, at each of the ten levels."""
@@ -100,7 +100,7 @@ def _leg(leg: Instrument, path: Prices, ts: Times, flow: NDArray[np.int64], kept
     """Make the streams of one instrument."""
     lead = LEG_LAG_NS if leg.is_perp else 0
     scale = 1 if leg.is_perp or shape.perp is None else int(shape.perp.lot_size / leg.lot_size)
-    level = path * (1 + shape.basis_bps / BPS) if leg.is_perp else path
+    level = path * (1 + np.asarray(shape.basis_bps) / BPS) if leg.is_perp else path
     price = np.round(level / float(leg.tick_size)).astype(I32)
     if int(price.min()) < 1:
         raise UsageError(f"{leg.id}: price {path.min()} is below one tick ({leg.tick_size})")
