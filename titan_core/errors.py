@@ -65,6 +65,10 @@ class VenueUnavailable(TitanError):
     """A venue did not answer; retrying is right."""
 
 
+class ClockRefused(VenueUnavailable):
+    """A venue refused because of the time that was signed; its clock has to be measured before it is asked again."""
+
+
 class Unreadable(TitanError):
     """A venue's answer is not what its documents say. It proves nothing: least of all that something does not exist."""
 

@@ -38,3 +38,13 @@ def imports(path: Path) -> Iterator[str]:
 def test_a_plugin_imports_nothing_of_titan_but_its_public_names(path: Path) -> None:
     used = {name for name in imports(path) if name.split(".")[0] == "titan_core"}
     assert used <= set(PLUGIN_MAY_IMPORT)
+
+
+def test_no_room_waits_by_a_call_that_swallows_cancellation() -> None:
+    """Before Python 3.12 `asyncio.wait_for` returns what has come instead of ending where both happen at once; `asyncio.timeout` does not."""
+    guilty = []
+    for path in sorted((ROOT / "titan_core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr == "wait_for" and isinstance(node.value, ast.Name) and node.value.id == "asyncio":
+                guilty.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert guilty == [], "write `async with asyncio.timeout(seconds):`"

@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import define, frozen
 
+from titan_core.errors import ClockRefused, VenueUnavailable
 from titan_core.execution.http import Http
 from titan_core.execution.limiter import Lane, Limiter
 from titan_core.execution.outcomes import Outcome, of_status
@@ -24,6 +25,11 @@ class Reply:
     code: int | None
     message: str
     result: Any = None
+
+    def failure(self, what: str) -> VenueUnavailable:
+        """Return the exception for an answer that is none; `what` was asked."""
+        kind = ClockRefused if self.outcome is Outcome.CLOCK else VenueUnavailable
+        return kind(f"{what}: {self.outcome} ({self.code}): {self.message}")
 
 
 def unreadable(status: int, body: str) -> Reply:
@@ -75,8 +81,8 @@ class RestDoor(ABC):
         given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
         signed = self.exchange.sign(self.route(path), self.section(path), method, given)
         try:
-            answer = self.http(signed["url"], signed["method"], signed["headers"], signed["body"])
-            status, headers, body = await asyncio.wait_for(answer, self.timeout_s)
+            async with asyncio.timeout(self.timeout_s):
+                status, headers, body = await self.http(signed["url"], signed["method"], signed["headers"], signed["body"])
         except TimeoutError:
             return Reply(Outcome.UNKNOWN, None, f"no answer within {self.timeout_s:g} s")
         except Exception as error:  # the network fails in many classes; none of them says whether the request arrived

@@ -129,7 +129,8 @@ class StandingSocket(ABC):
         self.sign_in()
         while not ended.is_set():
             try:
-                await asyncio.wait_for(ended.wait(), self.times.ping_s)
+                async with asyncio.timeout(self.times.ping_s):
+                    await ended.wait()
             except TimeoutError:
                 if self._time() - self._heard_s > self.times.silence_s:
                     self.drop(f"nothing heard for {self.times.silence_s:g} s")

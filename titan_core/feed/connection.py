@@ -143,7 +143,8 @@ class VenueConnection:
         self._opened(link)
         while not self._ended.is_set():
             try:
-                await asyncio.wait_for(self._ended.wait(), patience.tick_s)
+                async with asyncio.timeout(patience.tick_s):
+                    await self._ended.wait()
             except TimeoutError:
                 self._look()
         await self._close()

@@ -70,7 +70,8 @@ def plug(exchange: Any, box: Box, latency_s: float = 0.001) -> None:
 
         sent = exchange.prepare_request_headers(headers)
         try:
-            response = await asyncio.wait_for(http.request(method, url, dict(sent), body.encode() if body else b""), exchange.timeout / 1000)
+            async with asyncio.timeout(exchange.timeout / 1000):
+                response = await http.request(method, url, dict(sent), body.encode() if body else b"")
         except TimeoutError:
             raise RequestTimeout(f"{exchange.id} {method} {url}") from None
         except ConnectionError:

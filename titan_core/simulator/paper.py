@@ -60,7 +60,8 @@ def paper_setup(
 
     async def fetch(url: str) -> tuple[int, bytes]:
         try:
-            response = await asyncio.wait_for(through.request("GET", url, {}, b""), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                response = await through.request("GET", url, {}, b"")
         except (TimeoutError, ConnectionError) as error:
             raise VenueUnavailable(f"{url}: no answer ({str(error) or type(error).__name__})") from error
         return response.status, response.body

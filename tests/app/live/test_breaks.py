@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+from attrs import evolve
+
 from tests.app.live.rig import PERP, run_and_crash, run_session, setup_on
 from tests.app.live.scenes import Pusher, fresh, happen, holder, is_right, until
 from titan_core.app.live.asking import VenueReader
@@ -64,6 +67,31 @@ def test_two_measurements_of_the_clock_at_a_time_do_not_add_up() -> None:
         assert abs(session.offset_ns) < 100_000_000, session.offset_ns
 
     run(box, disk, scene)
+
+
+def test_a_clock_that_is_set_while_a_start_goes_on_does_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    box, disk = fresh(1)
+    run_and_crash(box, setup_on(box, disk, holder()), 20)
+    measure, step = Session.measure_clock, [0]
+    setup = evolve(setup_on(box, disk, holder()), clock=lambda: box.now_ns() + step[0], steady=box.now_ns)
+
+    async def measured_then_set(session: Session) -> int:
+        found = await measure(session)
+        step[0] = 6 * S
+        return found
+
+    async def main() -> None:
+        session = Session(setup)
+        running = asyncio.get_running_loop().create_task(session.run())
+        try:
+            async with asyncio.timeout(60):
+                await session.is_ready.wait()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    monkeypatch.setattr(Session, "measure_clock", measured_then_set)
+    run_virtual(main(), box.clock, box)  # type: ignore[arg-type]
 
 
 def bare(box: Box) -> bool:

@@ -107,7 +107,8 @@ class ControlServer:
         for connection in list(self._connections):
             connection.abort()
         with suppress(TimeoutError):
-            await asyncio.wait_for(server.wait_closed(), self._loop_seconds(1.0))
+            async with asyncio.timeout(self._loop_seconds(1.0)):
+                await server.wait_closed()
         if self._file is not None:
             remove_socket(Path(self._file.socket))
         self.places.key.unlink(missing_ok=True)

@@ -109,7 +109,8 @@ def _session(policy: HostPolicy, authorities: str, timeout_s: float) -> "aiohttp
 
         async def resolve(self, host: str, port: int = 0, family: Any = 0) -> Any:
             try:
-                self._known[host, port, family] = await asyncio.wait_for(self._asks.resolve(host, port, family), NAMES_TIMEOUT_S)
+                async with asyncio.timeout(NAMES_TIMEOUT_S):
+                    self._known[host, port, family] = await self._asks.resolve(host, port, family)
             except (OSError, TimeoutError):
                 if (host, port, family) not in self._known:
                     raise
@@ -122,9 +123,14 @@ def _session(policy: HostPolicy, authorities: str, timeout_s: float) -> "aiohttp
     return guarded_session(policy, timeout_s=timeout_s, ssl=trusted, keepalive_timeout=KEEP_ALIVE_S, ttl_dns_cache=NAMES_S, resolver=Remembering())
 
 
+async def _look_at(account: GuardedAccount) -> list[PositionReport]:
+    async with asyncio.timeout(LOOK_S):
+        return await account.look()
+
+
 async def look_at_all(accounts: list[GuardedAccount]) -> str:
     """Look at every account; returns what went wrong, empty where all could be read."""
-    found = await asyncio.gather(*(asyncio.wait_for(account.look(), LOOK_S) for account in accounts), return_exceptions=True)
+    found = await asyncio.gather(*(_look_at(account) for account in accounts), return_exceptions=True)
     wrong = []
     for account, answer in zip(accounts, found, strict=True):
         if isinstance(answer, VenueUnavailable | Unreadable):

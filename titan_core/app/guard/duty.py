@@ -156,7 +156,8 @@ class GuardDuty:
         stops, run = self._last.stops if self._last is not None else {}, f"orphan{secrets.token_hex(4)}"
         duties = [OrphanDuty(each.client, stops, self.order.adopt_stop_bps, run, self.say).finish() for each in self.accounts]
         try:
-            await asyncio.wait_for(asyncio.gather(*duties), self.order.give_up_s)
+            async with asyncio.timeout(self.order.give_up_s):
+                await asyncio.gather(*duties)
         except TimeoutError:
             self.say(f"gave up after {self.order.give_up_s:g} s: the next start sees to it")
 
@@ -167,7 +168,8 @@ class GuardDuty:
             if self.state in (LEAVING, SHUT):
                 for account in self.accounts:
                     try:
-                        await asyncio.wait_for(account.keep_time(), QUICK_LOOK_S)
+                        async with asyncio.timeout(QUICK_LOOK_S):
+                            await account.keep_time()
                     except (VenueUnavailable, Unreadable, TimeoutError):
                         continue
             else:
@@ -214,7 +216,7 @@ class GuardDuty:
         """Ask the venue until the session is back; what was on its way when it fell silent may be filled by now."""
         while self._is_silent:
             try:
-                if any([await asyncio.wait_for(account.is_in_the_market(), self.order.timeout_s * 2) for account in self.accounts]):
+                if await self._is_anybody_in_the_market():
                     return True
             except (VenueUnavailable, Unreadable, TimeoutError) as error:
                 self.say(f"asking what is open: {error}")
@@ -263,13 +265,21 @@ class GuardDuty:
                 await asyncio.sleep(1.0)
         raise AssertionError
 
+    async def _is_anybody_in_the_market(self) -> bool:
+        """Ask every account, each within its time. Raises VenueUnavailable, Unreadable, TimeoutError."""
+        found = []
+        for account in self.accounts:
+            async with asyncio.timeout(self.order.timeout_s * 2):
+                found.append(await account.is_in_the_market())
+        return any(found)
+
     async def _is_more_to_come(self) -> bool:
         """Look for what was on its way, while the session lives and says nothing and hence does not do it itself."""
         until = asyncio.get_running_loop().time() + LATE_S
         while self._is_silent and not self._is_alone() and self.state == LATCHED and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(QUICK_LOOK_S)
             try:
-                if self._is_silent and any([await asyncio.wait_for(account.is_in_the_market(), self.order.timeout_s * 2) for account in self.accounts]):
+                if self._is_silent and await self._is_anybody_in_the_market():
                     return True
             except (VenueUnavailable, Unreadable, TimeoutError) as error:
                 self.say(f"looking for what is late: {error}")

@@ -138,7 +138,8 @@ class Guard:
     async def ready(self, timeout_s: float = 60.0) -> None:
         """Return once the guard has shown that it can read the venue, or is latched. Raises GuardError after the time."""
         try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._ready.wait()
         except TimeoutError:
             raise GuardError(f"no guard is on duty after {timeout_s:g} s: {self.trouble}") from None
 
@@ -179,7 +180,8 @@ class Guard:
         if self._writer is not None:
             self._writer.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._done.wait(), 3.0)
+            async with asyncio.timeout(3.0):
+                await self._done.wait()
         await self._tasks.close()
         process = self._process
         if process is not None and process.poll() is None and self._state != LEAVING:

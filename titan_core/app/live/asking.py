@@ -7,10 +7,10 @@ from typing import TypeVar
 from attrs import define, frozen
 
 from titan_core.app.live.entries import Submit
-from titan_core.errors import Unreadable, VenueUnavailable
+from titan_core.errors import ClockRefused, Unreadable, VenueUnavailable
 from titan_core.execution.client import VenueClient
 from titan_core.execution.limiter import Lane
-from titan_core.execution.outcomes import SUCCESS
+from titan_core.execution.outcomes import SUCCESS, Outcome
 from titan_core.execution.reports import Answer, Execution, PositionReport, WalletReport
 from titan_core.model.ids import InstrumentId
 from titan_core.model.instrument import Instrument
@@ -38,6 +38,8 @@ class VenueReader:
     client: VenueClient
     known: Mapping[InstrumentId, Instrument]
     say: Callable[[str], None]
+    keep_time: Callable[[], Awaitable[object]] | None = None
+    """Measures the venue's clock; called where the venue refuses because of the time, which may be set while this goes on."""
     retry_s: float = 0.25
     longest_retry_s: float = 5.0
     absence_s: float = 2.0
@@ -67,6 +69,7 @@ class VenueReader:
                     return
             else:
                 self.say(f"withdrawing open orders: {answer.outcome} ({answer.code}) {answer.message}")
+                await self._heed(answer.outcome is Outcome.CLOCK)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self.longest_retry_s)
 
@@ -109,8 +112,17 @@ class VenueReader:
                 return await read()
             except (VenueUnavailable, Unreadable) as error:
                 self.say(f"{what}: {error}")
+                await self._heed(isinstance(error, ClockRefused))
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self.longest_retry_s)
+
+    async def _heed(self, is_clock: bool) -> None:
+        """Measure the clock anew where the venue has refused because of it."""
+        if is_clock and self.keep_time is not None:
+            try:
+                await self.keep_time()
+            except (VenueUnavailable, Unreadable) as error:
+                self.say(f"measuring the venue's clock: {error}")
 
     async def _asked(self, ask: Callable[[Callable[[Answer], None]], None]) -> Answer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()

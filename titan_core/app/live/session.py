@@ -30,7 +30,7 @@ from titan_core.engine.heard import Asked, Doubted, Heard, OrderMoved, Wish
 from titan_core.engine.live import PerEvent
 from titan_core.engine.memory import remember
 from titan_core.engine.mirror import MirrorVenue
-from titan_core.errors import TitanError, Unreadable, VenueUnavailable
+from titan_core.errors import ClockRefused, TitanError, Unreadable, VenueUnavailable
 from titan_core.feed.events import FeedEvent, FeedEventKind
 from titan_core.feed.manager import FeedManager
 from titan_core.feed.recorder import Recorder
@@ -160,7 +160,7 @@ class Session:
     async def _recover(self, account: Account) -> Settled:
         """Ask the venue what became of everything, and bring the books in line."""
         client = account.client
-        self.reader = VenueReader(client, self.known, lambda text: self.note("venue", text))
+        self.reader = VenueReader(client, self.known, lambda text: self.note("venue", text), self.measure_clock)
         leverage: dict[Any, int] = {}
         for binding in self.setup.bindings:
             for instrument in self.setup.instruments:
@@ -205,6 +205,9 @@ class Session:
         while True:
             try:
                 return await ask()
+            except ClockRefused as error:
+                self.note("venue", str(error))
+                await self._until_answered(self.measure_clock)  # the computer's clock may be set while a start goes on
             except (VenueUnavailable, Unreadable) as error:
                 self.note("venue", str(error))
             await asyncio.sleep(wait_s)

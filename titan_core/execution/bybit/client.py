@@ -114,7 +114,7 @@ class BybitClient:
     async def _get(self, path: str, parameters: Mapping[str, Any], *, lane: Lane = Lane.READ) -> Any:
         reply = await self.door.call(lane, "GET", path, parameters)
         if reply.outcome not in SUCCESS:
-            raise VenueUnavailable(f"bybit {path}: {reply.outcome} ({reply.code}): {reply.message}")
+            raise reply.failure(f"bybit {path}")
         return reply.result
 
     async def _pages(self, path: str, parameters: Mapping[str, Any], limit: int = PAGE, *, lane: Lane = Lane.READ) -> list[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ TRIES = 4
 
 def unavailable(path: str, reply: Reply) -> VenueUnavailable:
     """Return the exception for an answer that is none."""
-    return VenueUnavailable(f"mexc {path}: {reply.outcome} ({reply.code}): {reply.message}")
+    return reply.failure(f"mexc {path}")
 
 
 @define

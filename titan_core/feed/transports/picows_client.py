@@ -87,7 +87,8 @@ class PicowsConnection(Connection):
             self._transport.send_close()
             self._transport.disconnect()
             try:
-                await asyncio.wait_for(self._transport.wait_disconnected(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await self._transport.wait_disconnected()
             except TimeoutError:
                 self._transport.underlying_transport.abort()
                 await self._transport.wait_disconnected()
