@@ -99,3 +99,23 @@ def test_why_refuses_what_is_no_run_and_no_moment_of_it(run: tuple[Path, dict[st
     assert titan("brain", "why", "--run", str(tmp_path), "--at", "2024-01-01", cwd=tmp_path).returncode == 2
     done = titan("brain", "why", "--run", str(run[0]), "--at", "2031-01-01", cwd=tmp_path)
     assert done.returncode == 2 and "outside the run" in done.stderr
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_several_tapes_are_one_life(tape: Path, tmp_path: Path, columns: int) -> None:
+    from titan_core.tape.generate import generate
+    from titan_core.tape.store import write_tape
+
+    longer = tmp_path / "two-days"
+    instruments, raw = generate(2, 11, ticks_per_day=200_000)
+    write_tape(longer, instruments, raw)
+    done = titan("replay", "--tape", str(tape), "--tape", str(longer), "--out", "life", cwd=tmp_path, columns=columns)
+    assert done.returncode == 0, done.stderr
+    assert "2 tapes, one account" in done.stdout and "what the Brain did" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= columns
+    figures = json.loads((tmp_path / "life" / "life.json").read_text("utf-8"))
+    folders = sorted(path.name for path in (tmp_path / "life").iterdir() if path.is_dir())
+    assert folders == ["01-day", "02-two-days"]
+    assert figures["rows"][1]["equity_start"] == figures["rows"][0]["equity_end"]
+    back = titan("replay", "--tape", str(longer), "--tape", str(tape), cwd=tmp_path)
+    assert back.returncode == 2 and "a life goes forward" in back.stderr

@@ -11,6 +11,7 @@ from titan_core.config.load import Config
 from titan_core.engine.core import Engine
 from titan_core.engine.forms import Form, make_engine
 from titan_core.engine.governor import BrainGovernor
+from titan_core.engine.memory import Memory
 from titan_core.engine.phases import PhaseBinding
 from titan_core.errors import UsageError
 from titan_core.model.units import MS, Money
@@ -55,11 +56,18 @@ def on_terms(tape: Tape, config: Config) -> Tape:
 
 
 def compose_replay(
-    tape: Tape, phases: Sequence[LoadedPhase], config: Config, *, equity: Money, form: Form = Form.REPLAY, say: Callable[[str], None] = lambda text: None
+    tape: Tape,
+    phases: Sequence[LoadedPhase],
+    config: Config,
+    *,
+    equity: Money,
+    form: Form = Form.REPLAY,
+    memory: Memory | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Composition:
-    """Build a replay of `tape` from `equity` (1e-8 USDT)."""
+    """Build a replay of `tape` from `equity` (1e-8 USDT); `memory` is what the Brain remembers of a run before it."""
     tape = on_terms(tape, config)
-    governor = BrainGovernor([bind(phase, config) for phase in phases if phase.declaration.band is not None], config.brain)
+    governor = BrainGovernor([bind(phase, config) for phase in phases if phase.declaration.band is not None], config.brain, memory=memory)
     engine = make_engine(
         form,
         tape,

@@ -16,11 +16,15 @@ from titan_core.app.watchdog import Watchdog
 from titan_core.config.load import Config
 from titan_core.engine.core import Engine, span
 from titan_core.engine.forms import Form
+from titan_core.engine.memory import Memory
 from titan_core.engine.warmup import warmup
+from titan_core.model.enums import OrderType
 from titan_core.model.units import Money
 from titan_core.plugin_host import LoadedPhase
 from titan_core.tape.tape import Tape
 from titan_core.telemetry.run_folder import write_run_folder
+
+END_OF_TAPE = "end of tape"
 
 
 @frozen
@@ -41,19 +45,27 @@ def run_replay(
     phases: Sequence[LoadedPhase],
     config: Config,
     *,
+    memory: Memory | None = None,
+    closes: bool = False,
     say: Callable[[str], None] = lambda text: None,
     begun: Callable[[Engine], None] = lambda engine: None,
 ) -> Results:
-    """Replay and return the results. `begun` is given the engine just before it runs, so that its progress can be shown."""
+    """Replay and return the results. `begun` is given the engine just before it runs, so that its progress can be shown.
+
+    `memory` is what the Brain remembers of a run before this one; with `closes` what is open at the end is closed at market, at the last prices.
+    """
     tape = request.tape
     start, end = span(tape, request.start_ns, request.end_ns)
     if request.form is Form.REPLAY:
         warmup()
-    composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, say=say)
+    composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, memory=memory, say=say)
     begun(composition.engine)
     started = time.perf_counter()
     with redirect_stdout(sys.stderr), Watchdog(composition.engine, config.replay.callback_timeout_s):
         composition.engine.run(request.start_ns, request.end_ns)
+        if closes:
+            for k in composition.engine.account.held():
+                composition.engine.venue.close_position(k, OrderType.MARKET, END_OF_TAPE)
     wall_s = time.perf_counter() - started
     return collect(composition, book(composition, request.equity), request.equity, start, end, wall_s)
 

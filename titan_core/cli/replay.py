@@ -36,7 +36,10 @@ class EngineName(StrEnum):
 @app.command()
 def replay(
     tape: Annotated[
-        Path | None, typer.Option(help="Recording to replay (see `titan data`). Without one, a seeded day is generated.", show_default=False)
+        list[Path] | None,
+        typer.Option(
+            help="Recording to replay (see `titan data`); repeatable: one account through all. Without, a seeded day is generated.", show_default=False
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="First moment, e.g. 2024-08-08 or 2024-08-08T23:55 (UTC).", show_default=False)
@@ -52,12 +55,14 @@ def replay(
     compare: Annotated[
         str | None, typer.Option(metavar="RUN", help="Play a session of `titan run` back, by name or folder, and compare.", show_default=False)
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Several tapes: unlock a locked Brain at the beginning of the next, its peak rebased.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Replay a market through the Brain and its phases.
 
-    Prints a summary and writes a run folder: manifest, summary, trades, fills, funding, decisions, chart transitions, equity curve.
-    With --compare the market is what a session recorded, and every decision is compared with the one that it made.
+    Prints a summary and writes a run folder: manifest, summary, trades, fills, funding, decisions, chart transitions, equity curve. With several
+    tapes one account lives through all of them, and each leaves a run folder of its own in the one that is named. With --compare the market is what a
+    session recorded, and every decision is compared with the one that it made.
     """
     if compare is not None:
         from titan_core.cli.compare import compare_session
@@ -78,21 +83,23 @@ def replay(
     configuration = load_configuration(config, settings, report)
     chosen = choose_phases(report.phases, [name.strip() for name in phases.split(",") if name.strip()] if phases else [])
     cash = parse_money(equity) if equity is not None else parse_money(str(configuration.replay.equity_usdt))
-    market, source = _market(tape, configuration.replay.seed if seed is None else seed, quiet=json)
-    request = ReplayRequest(
-        market,
-        source,
-        cash,
-        Form(engine.value),
-        None if start is None else parse_moment(start, "--from"),
-        None if end is None else parse_moment(end, "--to", last=True),
-    )
+    window = (None if start is None else parse_moment(start, "--from"), None if end is None else parse_moment(end, "--to", last=True))
+    packages = packages_of(phase.declaration for phase in chosen)
+    arguments = {"from": start, "to": end, "engine": engine.value, "phases": phases}
+    if tape is not None and len(tape) > 1:
+        from titan_core.cli.replay_life import Written, replay_life
+
+        requests = [ReplayRequest(*_market(path, 0, quiet=json), cash, Form(engine.value), *window) for path in tape]
+        written = Written(lambda digest: out or _folder(digest), packages, arguments)
+        replay_life(requests, chosen, configuration, written, resumes=resume, json=json)
+        return
+    market, source = _market(tape[0] if tape else None, configuration.replay.seed if seed is None else seed, quiet=json)
+    request = ReplayRequest(market, source, cash, Form(engine.value), *window)
     with _progress(market, quiet=json) as begun:
         results = run_replay(request, chosen, configuration, say=print_note, begun=begun)
     figures = summary(results)
     folder = out if out is not None else _folder(figures["digest"])
-    packages = packages_of(phase.declaration for phase in chosen)
-    arguments = {"equity_usdt": figures["equity_start"], "from": start, "to": end, "engine": engine.value, "seed": source.get("seed"), "phases": phases}
+    arguments |= {"equity_usdt": figures["equity_start"], "seed": source.get("seed")}
     save_run(folder, results, configuration, source=source, packages=packages, arguments=arguments)
     if json:
         print_json({**figures, "run": str(folder), "source": source})
