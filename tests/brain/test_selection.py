@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from titan_core.brain.limits import BrainLimits
-from titan_core.brain.selection import Verdict, boot_verdict, edges2, judge, weights_bps
+from titan_core.brain.selection import Verdict, boot_verdict, edges2, judge, unserved, weights_bps
 from titan_core.model.ids import PhaseId
 from titan_core.model.phase import CapitalBand, PhaseDeclaration
 from titan_core.model.units import MONEY_PER_USDT
@@ -78,3 +78,24 @@ def test_shares_are_never_negative_and_sum_to_the_whole(usdt, active):
     assert sum(shares.values()) == 10_000
     assert all(share >= 0 for share in shares.values())
     assert set(shares) == {p.id for p in active}
+
+
+BANDS = st.builds(lambda low, size: CapitalBand.usdt(low, None if size is None else low + size), st.integers(0, 100), st.none() | st.integers(1, 50))
+
+
+@given(st.lists(BANDS, min_size=1, max_size=5), st.integers(0, 300))
+def test_an_equity_above_the_lowest_band_is_served_or_said_not_to_be(bands, usdt):
+    equity = usdt * USDT
+    held = any(band.holds(equity) for band in bands)
+    told = [band for band in unserved(bands) if band.holds(equity)]
+    if equity >= min(band.lower for band in bands):
+        assert held != bool(told) and len(told) <= 1
+    else:
+        assert not told
+
+
+def test_the_shipped_bands_leave_nothing_unserved_above_the_lowest():
+    assert unserved([A.band, B.band, C.band]) == []
+    assert unserved([A.band, C.band]) == [CapitalBand.usdt(5_000, 50_000)]
+    assert unserved([A.band, B.band]) == [CapitalBand.usdt(50_000)]
+    assert unserved([]) == [CapitalBand.usdt(0)]

@@ -46,6 +46,15 @@ def test_an_unknown_phase_is_a_usage_error_with_a_suggestion(installed: Installe
     assert 'did you mean "trapper"?' in " ".join(capsys.readouterr().err.split())
 
 
+def test_the_capital_that_nobody_serves_is_named(installed: Installed, capsys: pytest.CaptureFixture[str]) -> None:
+    installed("good")
+    assert main(["phase", "list"]) == 0
+    assert "no installed phase serves an equity of 5,000 and above USDT" in " ".join(capsys.readouterr().out.split())
+    assert main(["doctor", "--json"]) in (0, 1)
+    checks = {check["check"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["capital bands"]["status"] == "warn" and "5,000 and above" in checks["capital bands"]["detail"]
+
+
 def test_no_phase_is_said_so(installed: Installed, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["phase", "list"]) == 0
     assert "no phase is installed" in capsys.readouterr().out

@@ -7,7 +7,7 @@ from enum import Enum
 from titan_core.brain.limits import BrainLimits
 from titan_core.model.ids import PhaseId
 from titan_core.model.phase import CapitalBand, PhaseDeclaration
-from titan_core.model.units import BPS, share
+from titan_core.model.units import BPS, Money, share
 
 
 class Verdict(Enum):
@@ -21,6 +21,18 @@ class Verdict(Enum):
     """Below the band: leave at once."""
     OUTGROWN = "outgrown"
     """Above the band: leave once a successor is active."""
+
+
+def unserved(bands: Sequence[CapitalBand]) -> list[CapitalBand]:
+    """Return the stretches of equity above the lowest band that no band holds; all of them from 0 on where there is no band."""
+    found, reached = [], None
+    for band in sorted(bands, key=lambda each: each.lower):
+        if reached is not None and band.lower > reached:
+            found.append(CapitalBand(reached, band.lower))
+        if band.upper is None:
+            return found
+        reached = band.upper if reached is None else max(reached, band.upper)
+    return [*found, CapitalBand(Money(0) if reached is None else reached)]
 
 
 def boot_verdict(band: CapitalBand, equity: int) -> Verdict:

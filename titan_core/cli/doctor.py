@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import typer
 
-from titan_core.cli.options import ConfigOption, JsonOption
+from titan_core.cli.options import ConfigOption, JsonOption, unserved_bands
 from titan_core.cli.output import emit, print_json
 from titan_core.errors import ConfigError
 
@@ -118,6 +118,8 @@ def _plugins_and_config(directory: Path | None) -> Iterator[Finding]:
             "warn",
             "no phase plugin is installed, so nothing will trade; `pip install --no-deps -r packages.txt` brings Titan's own",
         )
+    elif report.phases:
+        yield from (Finding("capital bands", "warn", text) for text in unserved_bands(report.declarations))
     try:
         config = load_config(find_directory(directory, os.environ, Path.cwd()), report.declarations)
     except ConfigError as error:

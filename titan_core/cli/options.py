@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from titan_core.config.load import Config
+    from titan_core.model.phase import PhaseDeclaration
     from titan_core.plugin_host import PluginReport
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table; notes and progress go to stderr.")]
@@ -34,6 +37,14 @@ def discover_plugins(*, quiet: bool = False) -> "PluginReport":
         for plugin in report.broken:
             print_note(f"plugin {plugin.name!r} of {plugin.distribution} is broken and is not used: {plugin.reason}")
     return report
+
+
+def unserved_bands(declarations: "Iterable[PhaseDeclaration]") -> list[str]:
+    """Say which stretches of equity no phase is made for; what lies below the lowest band is nobody's by design."""
+    from titan_core.brain.selection import unserved
+
+    bands = [declaration.band for declaration in declarations if declaration.band is not None]
+    return [f"no installed phase serves an equity of {band} USDT: nothing is entered there" for band in unserved(bands)] if bands else []
 
 
 def load_configuration(directory: Path | None, overrides: list[str] | None, report: "PluginReport", *, quiet: bool = False) -> "Config":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from titan_core.cli.options import ConfigOption, JsonOption, SetOption, discover_plugins, load_configuration
+from titan_core.cli.options import ConfigOption, JsonOption, SetOption, discover_plugins, load_configuration, unserved_bands
 from titan_core.cli.output import console, emit, percent, print_json, table
 from titan_core.errors import UsageError
 from titan_core.model.units import to_usdt
@@ -30,6 +30,8 @@ def list_phases(json: JsonOption = False, config: ConfigOption = None, overrides
     emit([_as_row(declaration) for declaration in declarations], False, empty="no phase is installed; see `titan plugin doctor`")
     for declaration in declarations:
         console().print(f"{declaration.id}: {declaration.summary}", markup=False)
+    for text in unserved_bands(declarations):
+        console().print(text, style="yellow", markup=False)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from titan_core.app.results import Results
+from titan_core.cli.options import unserved_bands
 from titan_core.cli.output import console, table
 from titan_core.ledger.trades import RoundTrip
 from titan_core.model.calendar import utc
@@ -130,6 +131,7 @@ def _trades(results: Results, wide: bool) -> RenderableType:
 
 def _remarks(results: Results, figures: Mapping[str, Any], source: Mapping[str, Any]) -> list[Text]:
     lines = [Text.assemble(("Brain ", "dim"), figures["brain"])]
+    lines += [Text(text, style="yellow") for text in unserved_bands(book.binding.declaration for book in results.composition.governor.books)]
     if figures["refused"]:
         refused = ", ".join(f"{code} {count}" for code, count in sorted(figures["refused"].items(), key=lambda item: -item[1]))
         lines.append(Text.assemble(("refused by the Brain ", "dim"), refused))

@@ -91,7 +91,8 @@ def _plan(
 ) -> "Plan":
     from titan_core.app.compose import choose_phases
     from titan_core.app.control.places import places, state_root
-    from titan_core.cli.options import discover_plugins, load_configuration
+    from titan_core.cli.options import discover_plugins, load_configuration, unserved_bands
+    from titan_core.cli.output import print_note
     from titan_core.cli.replay import parse_money
     from titan_core.cli.run_plan import Plan
 
@@ -100,12 +101,15 @@ def _plan(
     wanted = tuple(dict.fromkeys(each.strip().upper() for each in (coins.split(",") if coins is not None else configuration.live.coins) if each.strip()))
     if not wanted:
         raise UsageError("no coin is named; give one such as BTC, or several by comma")
+    chosen = choose_phases(report.phases, [each.strip() for each in phases.split(",") if each.strip()] if phases else [])
+    for text in unserved_bands(phase.declaration for phase in chosen):
+        print_note(text)
     return Plan(
         where=places(state_root(state, os.environ, Path.home()), name),
         name=name,
         deposit=parse_money(equity if equity is not None else str(configuration.replay.equity_usdt)),
         coins=wanted,
-        phases=choose_phases(report.phases, [each.strip() for each in phases.split(",") if each.strip()] if phases else []),
+        phases=chosen,
         config=configuration,
         seconds=seconds,
         json=json,
