@@ -131,8 +131,9 @@ class Scenes:
         return build_tape((SPOT, PERP), raw, bars_only={SPOT.id: bars_ns, PERP.id: bars_ns} if bars_ns else None)
 
     def run(
-        self, tape: Tape, config: ScavengerConfig = EAGER, *, engine: str = "reference", latency_ns: int = 5 * MS, made: Any = Scavenger, **governor: Any
-    ) -> Outcome:
+        self, tape: Tape, config: ScavengerConfig = EAGER, *, engine: str = "reference", latency_ns: int = 5 * MS, made: Any = Scavenger,
+        start_ns: int | None = None, end_ns: int | None = None, **governor: Any,
+    ) -> Outcome:  # fmt: skip
         """Run the Scavenger over a tape. Fails where a callback raised."""
         strategy = made(config)
         ruler = BudgetGovernor([strategy], **governor)
@@ -142,7 +143,7 @@ class Scenes:
         else:
             replay = pytest.importorskip("titan_core.engine.replay", reason="numba is not installed")
             form = replay.Replay(replay.Prepared(tape), ruler, cash=CASH, slots=1, latency_ns=latency_ns)
-        form.run()
+        form.run(start_ns, end_ns)
         assert not ruler.faults, ruler.faults
         return Outcome(strategy, form, ruler)
 

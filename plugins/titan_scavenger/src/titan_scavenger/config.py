@@ -25,6 +25,10 @@ class Execution(StrEnum):
     """Aggressive limit: immediate-or-cancel, a few ticks beyond the touch."""
 
 
+FLAWS = ("wipeout", "squeeze", "dislocation")
+"""The structural flaws that can be traded."""
+
+
 @frozen(kw_only=True)
 class ScavengerConfig:
     """Section `scavenger`."""
@@ -78,10 +82,34 @@ class ScavengerConfig:
     refusal_pause_s: int = key(300, "pause after the Brain has refused an entry", unit="s", low=0, high=86_400)
     max_trades_per_day: int = key(20, "trades in a UTC day", unit="trades", low=1, high=1_000)
 
+    # -- structural flaws -----------------------------------------------------------------------------------------
+    flaws: tuple[str, ...] = key(FLAWS, "flaws that are traded: wipeout, squeeze, dislocation; none where empty")
+    flaw_sample_s: int = key(300, "period at which price, open interest and basis are sampled", unit="s", low=5, high=900)
+    wipe_window_s: int = key(900, "time in which price and open interest must collapse together", unit="s", low=60, high=14_400)
+    wipe_price_bps: float = key(150.0, "collapse of the price that is a wipe-out", unit="bps", low=10.0, high=5_000.0)
+    wipe_interest_bps: float = key(300.0, "collapse of the open interest that is a wipe-out", unit="bps", low=10.0, high=9_000.0)
+    wipe_exhausted_s: int = key(180, "time without a new extreme after which it is exhausted", unit="s", low=10, high=3_600)
+    wipe_share: float = key(0.4, "share of the collapse that its fade takes for its target", low=0.05, high=1.0)
+    squeeze_rate_bps: float = key(5.0, "settled funding rate from which one side is crowded", unit="bps", low=0.1, high=300.0)
+    squeeze_interest_bps: float = key(200.0, "growth of the open interest that goes with it", unit="bps", low=0.0, high=9_000.0)
+    squeeze_h: int = key(8, "time over which it must have grown, and whose range the price must leave against the crowd", unit="h", low=1, high=72)
+    squeeze_target_bps: float = key(150.0, "target of a squeeze", unit="bps", low=10.0, high=2_000.0)
+    dislocate_bps: float = key(30.0, "distance of the basis from its mean of the last hour that is a dislocation", unit="bps", low=2.0, high=1_000.0)
+    dislocate_spot_bps: float = key(15.0, "largest range of the spot price in the last minute: else spot itself has moved", unit="bps", low=0.0, high=500.0)
+    dislocate_share: float = key(0.6, "share of the dislocation that the trade takes for its target", low=0.05, high=1.0)
+    flaw_min_stop_bps: float = key(20.0, "nearest stop of these trades", unit="bps", low=1.0, high=1_000.0)
+    flaw_max_stop_bps: float = key(250.0, "farthest stop; a trade that needs a farther one is not taken", unit="bps", low=1.0, high=2_000.0)
+    flaw_risk_bps: int = key(60, "loss at their stop, both fees included, as a share of phase equity", unit="bps", low=1, high=500)
+    flaw_hold_s: int = key(5_400, "time after which such a trade is closed at market", unit="s", low=30, high=86_400)
+    flaw_pause_s: int = key(3_600, "pause after such a trade", unit="s", low=0, high=86_400)
+
     def __attrs_post_init__(self) -> None:
         for low, high in (
             ("min_stop_bps", "max_stop_bps"), ("min_target_bps", "max_target_bps"), ("flow_window_s", "flow_baseline_s"),
-            ("cluster_bps", "reach_bps"), ("cooldown_s", "loss_cooldown_s"),
+            ("cluster_bps", "reach_bps"), ("cooldown_s", "loss_cooldown_s"), ("flaw_min_stop_bps", "flaw_max_stop_bps"),
         ):  # fmt: skip
             if getattr(self, low) > getattr(self, high):
                 raise ConfigError(f"{low} must not exceed {high}, found {getattr(self, low)} and {getattr(self, high)}; lower {low} or raise {high}")
+        for name in self.flaws:
+            if name not in FLAWS:
+                raise ConfigError(f"flaws knows {', '.join(FLAWS)}, found {name!r}")

@@ -1,12 +1,13 @@
 """The Scavenger's hooks."""
 
-from titan_core import CapitalBand, Handover, Health, LossLevels, PhaseDeclaration, PhaseId, hookimpl
+from titan_core import CapitalBand, Handover, Health, LossLevels, PhaseDeclaration, PhaseId, Strategy, hookimpl
 from titan_scavenger.config import ScavengerConfig
+from titan_scavenger.flaws import Flaws
 from titan_scavenger.strategy import Scavenger
 
 
-def _create(config: ScavengerConfig) -> tuple[Scavenger, ...]:
-    return (Scavenger(config),)
+def _create(config: ScavengerConfig) -> tuple[Strategy, ...]:
+    return (Scavenger(config), Flaws(config)) if config.flaws else (Scavenger(config),)
 
 
 @hookimpl

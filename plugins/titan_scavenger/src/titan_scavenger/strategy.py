@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import define, field
 
-from titan_core import BPS, D, Fill, InstrumentView, Market, Order, PairView, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
+from titan_core import BPS, D, Fill, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
 from titan_scavenger.config import Execution, Mode, ScavengerConfig
+from titan_scavenger.flaws import choose_pair
 from titan_scavenger.plan import PPM, Plan, Skip, make_plan
 from titan_scavenger.tripwires import QUARTER, Cluster, Tripwires, nearest, source_names
 from titan_scavenger.witness import SpotWitness
@@ -63,7 +64,7 @@ class Scavenger(Strategy):
     # -- start ----------------------------------------------------------------------------------------------------
     def on_start(self, market: Market) -> None:
         """Choose the pair and set the first traps; note why where the run has nothing to trade on."""
-        pair = self._choose_pair(market)
+        pair = choose_pair(market, self.config.coin)
         if pair is None:
             wanted = f"of {self.config.coin} " if self.config.coin else ""
             market.note(f"idle: this run has no pair of a spot instrument and a perpetual {wanted}and a break cannot be validated without spot")
@@ -84,10 +85,6 @@ class Scavenger(Strategy):
             market.after(self.config.max_hold_s * S, self._time_out)
         market.every(self._rearm_ns, self._rearm)
         self._rearm(market, None)
-
-    def _choose_pair(self, market: Market) -> PairView | None:
-        coin = self.config.coin.upper()
-        return next((pair for pair in market.pairs if coin in ("", pair.perp.spec.base.upper())), None)
 
     def _await_gap(self, market: Market, leg: InstrumentView) -> None:
         try:
