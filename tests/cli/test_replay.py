@@ -119,3 +119,13 @@ def test_several_tapes_are_one_life(tape: Path, tmp_path: Path, columns: int) ->
     assert figures["rows"][1]["equity_start"] == figures["rows"][0]["equity_end"]
     back = titan("replay", "--tape", str(longer), "--tape", str(tape), cwd=tmp_path)
     assert back.returncode == 2 and "a life goes forward" in back.stderr
+
+
+def test_a_phase_is_swapped_at_a_time(tape: Path, tmp_path: Path) -> None:
+    done = titan("phase", "swap", "scavenger", "hunter", "--at", "2024-01-01T12:00", "--tape", str(tape), "--equity", "3000", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["by_phase"]["scavenger"]["state"] == "disabled" and figures["by_phase"]["hunter"]["state"] == "active"
+    for wrong, words in (("scavenger", "OLD=NEW@TIME"), ("scavenger=hunters@2024-01-01T12:00", "no phase 'hunters' takes part")):
+        refused = titan("replay", "--tape", str(tape), "--swap", wrong, cwd=tmp_path)
+        assert refused.returncode == 2 and words in " ".join(refused.stderr.split())

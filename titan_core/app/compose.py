@@ -13,6 +13,7 @@ from titan_core.engine.forms import Form, make_engine
 from titan_core.engine.governor import BrainGovernor
 from titan_core.engine.memory import Memory
 from titan_core.engine.phases import PhaseBinding
+from titan_core.engine.swapping import Swap
 from titan_core.errors import UsageError
 from titan_core.model.units import MS, Money
 from titan_core.plugin_host import LoadedPhase
@@ -63,11 +64,12 @@ def compose_replay(
     equity: Money,
     form: Form = Form.REPLAY,
     memory: Memory | None = None,
+    swaps: Sequence[Swap] = (),
     say: Callable[[str], None] = lambda text: None,
 ) -> Composition:
     """Build a replay of `tape` from `equity` (1e-8 USDT); `memory` is what the Brain remembers of a run before it."""
     tape = on_terms(tape, config)
-    governor = BrainGovernor([bind(phase, config) for phase in phases if phase.declaration.band is not None], config.brain, memory=memory)
+    governor = BrainGovernor([bind(phase, config) for phase in phases if phase.declaration.band is not None], config.brain, memory=memory, swaps=swaps)
     engine = make_engine(
         form,
         tape,

@@ -17,6 +17,7 @@ from titan_core.config.load import Config
 from titan_core.engine.core import Engine, span
 from titan_core.engine.forms import Form
 from titan_core.engine.memory import Memory
+from titan_core.engine.swapping import Swap
 from titan_core.engine.warmup import warmup
 from titan_core.model.enums import OrderType
 from titan_core.model.units import Money
@@ -38,6 +39,7 @@ class ReplayRequest:
     form: Form = Form.REPLAY
     start_ns: int | None = None
     end_ns: int | None = None
+    swaps: tuple[Swap, ...] = ()
 
 
 def run_replay(
@@ -58,7 +60,7 @@ def run_replay(
     start, end = span(tape, request.start_ns, request.end_ns)
     if request.form is Form.REPLAY:
         warmup()
-    composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, memory=memory, say=say)
+    composition = compose_replay(tape, phases, config, equity=request.equity, form=request.form, memory=memory, swaps=request.swaps, say=say)
     begun(composition.engine)
     started = time.perf_counter()
     with redirect_stdout(sys.stderr), Watchdog(composition.engine, config.replay.callback_timeout_s):

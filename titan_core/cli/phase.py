@@ -1,6 +1,7 @@
 """`titan phase`: the trading phases and what each may do."""
 
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,6 +54,27 @@ def show(
         print_json(_as_data(found[name], settings))
         return
     _print_phase(found[name], settings)
+
+
+@app.command()
+def swap(
+    old: Annotated[str, typer.Argument(help="The phase that leaves.", show_default=False)],
+    new: Annotated[str, typer.Argument(help="The phase that takes its place; switched off until then.", show_default=False)],
+    at: Annotated[str, typer.Option(metavar="TIME", help="When, e.g. 2024-08-08T23:55 (UTC).", show_default=False)],
+    tape: Annotated[Path | None, typer.Option(help="Recording to replay; without one, a seeded day is generated.", show_default=False)] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="First moment (UTC).", show_default=False)] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Last moment (UTC).", show_default=False)] = None,
+    equity: Annotated[str | None, typer.Option(metavar="USDT", help="Equity at the start. [replay.equity_usdt, 1000]", show_default=False)] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder to write. [runs/TIME-DIGEST]", show_default=False)] = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay a market in which one phase is exchanged for another: it leaves, and hands over what the other adopts."""
+    from titan_core.cli.replay import replay
+
+    tapes = None if tape is None else [tape]
+    replay(tape=tapes, start=start, end=end, equity=equity, config=config, settings=overrides, out=out, swaps=[f"{old}={new}@{at}"], json=json)
 
 
 def _print_phase(phase: "LoadedPhase", settings: "Config") -> None:

@@ -19,6 +19,7 @@ from titan_core.errors import UsageError
 
 if TYPE_CHECKING:
     from titan_core.engine.core import Engine
+    from titan_core.engine.swapping import Swap
     from titan_core.tape.tape import Tape
 
 app = typer.Typer(help="Replay a market recording through the Brain and its phases.")
@@ -55,6 +56,9 @@ def replay(
     compare: Annotated[
         str | None, typer.Option(metavar="RUN", help="Play a session of `titan run` back, by name or folder, and compare.", show_default=False)
     ] = None,
+    swaps: Annotated[
+        list[str] | None, typer.Option("--swap", metavar="OLD=NEW@TIME", help="Exchange one phase for another at a time; repeatable.", show_default=False)
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Several tapes: unlock a locked Brain at the beginning of the next, its peak rebased.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -85,16 +89,19 @@ def replay(
     cash = parse_money(equity) if equity is not None else parse_money(str(configuration.replay.equity_usdt))
     window = (None if start is None else parse_moment(start, "--from"), None if end is None else parse_moment(end, "--to", last=True))
     packages = packages_of(phase.declaration for phase in chosen)
-    arguments = {"from": start, "to": end, "engine": engine.value, "phases": phases}
+    arguments = {"from": start, "to": end, "engine": engine.value, "phases": phases, "swaps": swaps}
+    exchanged = tuple(_swap(text) for text in swaps or ())
     if tape is not None and len(tape) > 1:
         from titan_core.cli.replay_life import Written, replay_life
 
+        if exchanged:
+            raise UsageError("--swap is for a replay of one tape, found several; give the tape in which the exchange happens")
         requests = [ReplayRequest(*_market(path, 0, quiet=json), cash, Form(engine.value), *window) for path in tape]
         written = Written(lambda digest: out or _folder(digest), packages, arguments)
         replay_life(requests, chosen, configuration, written, resumes=resume, json=json)
         return
     market, source = _market(tape[0] if tape else None, configuration.replay.seed if seed is None else seed, quiet=json)
-    request = ReplayRequest(market, source, cash, Form(engine.value), *window)
+    request = ReplayRequest(market, source, cash, Form(engine.value), *window, swaps=exchanged)
     with _progress(market, quiet=json) as begun:
         results = run_replay(request, chosen, configuration, say=print_note, begun=begun)
     figures = summary(results)
@@ -119,6 +126,18 @@ def _market(path: Path | None, seed: int, *, quiet: bool) -> "tuple[Tape, dict[s
     with progress(f"generating a day of BTCUSDT, seed {seed}", 1.0, quiet=quiet) as step:
         instruments, raw = generate(1, seed, progress=step)
     return build_tape(instruments, raw), {"generated_days": 1, "seed": seed}
+
+
+def _swap(text: str) -> "Swap":
+    """Read `OLD=NEW@TIME`. Raises UsageError for anything else."""
+    from titan_core.engine.swapping import Swap
+    from titan_core.model.ids import PhaseId
+
+    names, _, moment = text.partition("@")
+    old, _, new = (part.strip() for part in names.partition("="))
+    if not (old and new and moment):
+        raise UsageError(f"--swap is OLD=NEW@TIME, such as scavenger=hunter@2024-08-08T12:00; found {text!r}")
+    return Swap(PhaseId(old), PhaseId(new), parse_moment(moment, "--swap"))
 
 
 def parse_money(text: str) -> Any:

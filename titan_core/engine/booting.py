@@ -82,6 +82,9 @@ class Booting:
         governor.steering.judge_link()  # first, so that what a strategy asks for at its start may be approved
         equity = governor.equity2() // 2
         for each in governor.books:
+            if governor.swapping.holds_back(each.id):
+                governor.fire(Trigger.DISABLE, each)
+                continue
             band = each.binding.declaration.band
             if band is not None and (each.was_operating or (self.is_first and boot_verdict(band, equity) is Verdict.ENTER)):
                 governor.fire(Trigger.ARM, each)

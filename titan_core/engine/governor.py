@@ -24,6 +24,7 @@ from titan_core.engine.memory import Memory
 from titan_core.engine.pairing import Pairing
 from titan_core.engine.phases import ENTERING, OPERATING, PhaseBinding, PhaseBook
 from titan_core.engine.steering import Steering
+from titan_core.engine.swapping import Swap, Swapping
 from titan_core.engine.turns import Turns
 from titan_core.engine.venue import WorkingOrder
 from titan_core.engine.watch import Watch
@@ -49,10 +50,12 @@ class BrainGovernor:
         peak: int = 0,
         memory: Memory | None = None,
         order_venues: Container[str] | None = None,
+        swaps: Sequence[Swap] = (),
     ) -> None:
         """Prepare for phases in any order; `peak` (1e-8 USDT) is the persisted peak of equity, 0 on a first boot.
 
-        `memory` is what an earlier process has left; `order_venues` names the venues that take orders, all of them by default.
+        `memory` is what an earlier process has left; `order_venues` names the venues that take orders, all of them by default. Raises UsageError for
+        `swaps` of phases that are not there.
         """
         ordered = sorted(bindings, key=lambda b: (b.declaration.band.lower if b.declaration.band else 0, b.declaration.id))
         self.limits = limits
@@ -69,6 +72,7 @@ class BrainGovernor:
         """The worst draw-down that a look has found: exact wherever a fill, a funding or a bound made the governor look."""
         self.escalated_today = 0
         self.by_id = {book.id: book for book in self.books}
+        self.swapping = Swapping(self, swaps)
         self._busy = False
         self._again = False
         self._commands: dict[Command, Callable[[PhaseBook | None], None]] = {
@@ -115,6 +119,7 @@ class BrainGovernor:
         self._busy = False
         for k in engine.account.held():
             self.steering.found(k)
+        self.swapping.begin()
         self.settle()
 
     def takes_orders(self, instrument: Instrument) -> bool:
