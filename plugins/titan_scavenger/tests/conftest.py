@@ -10,6 +10,8 @@ import pytest
 from attrs import define, frozen
 
 from titan_core import MONEY_PER_USDT, MS, Instrument, InstrumentKind, Intent, OrderStatus, RefusalCode, Refused, S, VenueId
+from titan_core.engine.layout import Layout
+from titan_core.engine.live import PerEvent, play
 from titan_core.engine.reference import Reference
 from titan_core.model.enums import StreamKind
 from titan_core.tape.columns import SPECS
@@ -138,6 +140,11 @@ class Scenes:
         strategy = made(config)
         ruler = BudgetGovernor([strategy], **governor)
         form: Any
+        if engine == "per-event":
+            form = PerEvent(Layout.of(tape), ruler, cash=CASH, slots=1, latency_ns=latency_ns)
+            play(form, tape, start_ns, end_ns)
+            assert not ruler.faults, ruler.faults
+            return Outcome(strategy, form, ruler)
         if engine == "reference":
             form = Reference(tape, ruler, cash=CASH, slots=1, latency_ns=latency_ns)
         else:

@@ -174,10 +174,10 @@ def test_the_loss_at_the_stop_is_the_share_of_equity_that_was_set(scenes):
 
 
 @pytest.mark.parametrize("tape", [market(fall(), interest=collapsing(), flow=buying(fall())), TestDislocation().tape(), TestSqueeze().tape(60_000)])
-def test_reference_and_replay_take_the_same_decisions(scenes, tape):
+def test_all_forms_take_the_same_decisions(scenes, tape):
     config = attrs.evolve(CONFIG, squeeze_h=1)
-    slow, fast = (run(scenes, tape, config, engine=engine) for engine in ("reference", "replay"))
-    assert slow.engine.record.digest == fast.engine.record.digest and slow.fills
+    slow, fast, live = (run(scenes, tape, config, engine=engine) for engine in ("reference", "replay", "per-event"))
+    assert slow.engine.record.digest == fast.engine.record.digest == live.engine.record.digest and slow.fills
 
 
 def test_the_past_knows_its_beginning_only_once_it_reaches_so_far():

@@ -35,6 +35,11 @@ def test_reference_and_replay_take_the_same_decisions(scenes, seed, config):
     assert len(fast.fills) >= 10
 
 
+def test_event_by_event_too(scenes):
+    fast, live = (scenes.run(scenes.busy, RESTLESS, engine=engine) for engine in ("replay", "per-event"))
+    assert fast.engine.record.entries == live.engine.record.entries and len(live.fills) >= 10
+
+
 def test_hand_made_markets_too(scenes):
     for tape in (scenes.busy, scenes.shifted(scenes.busy, D - 80 * 60 * S), scenes.break_out(flow=0, then=[150, 0, -150, -150])):
         slow, fast = (scenes.run(tape, RESTLESS, engine=engine) for engine in ("reference", "replay"))
