@@ -43,6 +43,18 @@ def test_the_chart_is_drawn_without_it(missing: str, tmp_path: Path, capsys: pyt
     assert missing not in drawn and all(name in drawn for name in TRADING if name != missing)
 
 
+def test_an_equity_below_the_first_phase_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    from titan_core.cli.options import unserved_bands
+    from titan_core.plugin_host import discover
+
+    declarations = [declaration for declaration in discover().declarations if declaration.id != "scavenger"]
+    if len(declarations) < 2:
+        pytest.skip("not all of Titan's phases are installed")
+    (text,) = unserved_bands(declarations, 1_000 * 10**8)
+    assert text == "an equity of 1,000.00 USDT lies below the 2,500 from which the first installed phase trades: nothing is entered"
+    assert unserved_bands(declarations, 2_500 * 10**8) == []
+
+
 def test_a_replay_runs(missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("titan_core.engine.replay", reason="numba is not installed")
     from titan_core.tape.generate import generate

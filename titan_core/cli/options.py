@@ -39,12 +39,20 @@ def discover_plugins(*, quiet: bool = False) -> "PluginReport":
     return report
 
 
-def unserved_bands(declarations: "Iterable[PhaseDeclaration]") -> list[str]:
-    """Say which stretches of equity no phase is made for; what lies below the lowest band is nobody's by design."""
+def unserved_bands(declarations: "Iterable[PhaseDeclaration]", equity: int | None = None) -> list[str]:
+    """Say which stretches of equity no phase is made for, and whether `equity` (1e-8 USDT) lies below all of them: that is nobody's by design."""
     from titan_core.brain.selection import unserved
+    from titan_core.model.units import MONEY_PER_USDT
 
     bands = [declaration.band for declaration in declarations if declaration.band is not None]
-    return [f"no installed phase serves an equity of {band} USDT: nothing is entered there" for band in unserved(bands)] if bands else []
+    if not bands:
+        return []
+    texts = [f"no installed phase serves an equity of {band} USDT: nothing is entered there" for band in unserved(bands)]
+    lowest = min(band.lower for band in bands)
+    if equity is not None and equity < lowest:
+        below = f"an equity of {equity / MONEY_PER_USDT:,.2f} USDT lies below the {lowest // MONEY_PER_USDT:,} from which the first installed phase trades"
+        texts.insert(0, f"{below}: nothing is entered")
+    return texts
 
 
 def load_configuration(directory: Path | None, overrides: list[str] | None, report: "PluginReport", *, quiet: bool = False) -> "Config":

@@ -131,7 +131,8 @@ def _trades(results: Results, wide: bool) -> RenderableType:
 
 def _remarks(results: Results, figures: Mapping[str, Any], source: Mapping[str, Any]) -> list[Text]:
     lines = [Text.assemble(("Brain ", "dim"), figures["brain"])]
-    lines += [Text(text, style="yellow") for text in unserved_bands(book.binding.declaration for book in results.composition.governor.books)]
+    declarations = [book.binding.declaration for book in results.composition.governor.books]
+    lines += [Text(text, style="yellow") for text in unserved_bands(declarations, results.statistics.equity_start)]
     if figures["refused"]:
         refused = ", ".join(f"{code} {count}" for code, count in sorted(figures["refused"].items(), key=lambda item: -item[1]))
         lines.append(Text.assemble(("refused by the Brain ", "dim"), refused))

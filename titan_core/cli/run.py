@@ -102,12 +102,13 @@ def _plan(
     if not wanted:
         raise UsageError("no coin is named; give one such as BTC, or several by comma")
     chosen = choose_phases(report.phases, [each.strip() for each in phases.split(",") if each.strip()] if phases else [])
-    for text in unserved_bands(phase.declaration for phase in chosen):
+    deposit = parse_money(equity if equity is not None else str(configuration.replay.equity_usdt))
+    for text in unserved_bands((phase.declaration for phase in chosen), deposit):
         print_note(text)
     return Plan(
         where=places(state_root(state, os.environ, Path.home()), name),
         name=name,
-        deposit=parse_money(equity if equity is not None else str(configuration.replay.equity_usdt)),
+        deposit=deposit,
         coins=wanted,
         phases=chosen,
         config=configuration,
