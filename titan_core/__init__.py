@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from titan_core.model.instrument import Instrument
     from titan_core.model.order import Approved, Intent, OrderStatus, Refused
     from titan_core.model.phase import CapitalBand, LossLevels, PhaseDeclaration
+    from titan_core.model.tally import DayTally
     from titan_core.model.units import BPS, MIN, MONEY_PER_USDT, MS, D, H, Money, S, share, to_money, to_usdt
     from titan_core.ports import Bars, Budget, Condition, InstrumentView, Market, Order, PairView, Strategy
 
@@ -32,6 +33,7 @@ _HOMES = {
     "titan_core.model.instrument": ("Instrument",),
     "titan_core.model.order": ("Approved", "Intent", "OrderStatus", "Refused"),
     "titan_core.model.phase": ("CapitalBand", "LossLevels", "PhaseDeclaration"),
+    "titan_core.model.tally": ("DayTally",),
     "titan_core.model.units": ("BPS", "D", "H", "MIN", "MONEY_PER_USDT", "MS", "Money", "S", "share", "to_money", "to_usdt"),
     "titan_core.ports": ("Bars", "Budget", "Condition", "InstrumentView", "Market", "Order", "PairView", "Strategy"),
 }
@@ -47,6 +49,7 @@ __all__ = [
     "Condition",
     "ConfigError",
     "D",
+    "DayTally",
     "Fill",
     "FundingPayment",
     "H",

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         stepped_market,
         thin,
         trend,
+        waves_path,
     )
     from titan_core.testing.phases import Flipper, Greedy, Hold, Idle, Raiser, Sleeper, alike_phases, make_phase
+    from titan_core.testing.readme import ReadmeContract
     from titan_core.testing.runs import Run, run_phases
     from titan_core.testing.trial import Examination, SentOrder, Trial
 
@@ -51,8 +53,10 @@ _HOMES = {
         "stepped_market",
         "thin",
         "trend",
+        "waves_path",
     ),
     "titan_core.testing.phases": ("Flipper", "Greedy", "Hold", "Idle", "Raiser", "Sleeper", "alike_phases", "make_phase"),
+    "titan_core.testing.readme": ("ReadmeContract",),
     "titan_core.testing.runs": ("Run", "run_phases"),
     "titan_core.testing.trial": ("Examination", "SentOrder", "Trial"),
 }
@@ -73,6 +77,7 @@ __all__ = [
     "PERP",
     "PhaseContract",
     "Raiser",
+    "ReadmeContract",
     "Run",
     "SPOT",
     "SentOrder",
@@ -96,6 +101,7 @@ __all__ = [
     "trend",
     "truncate",
     "try_phase",
+    "waves_path",
     "write_distribution",
 ]
 

@@ -131,13 +131,7 @@ class Outcome:
     @property
     def tally(self) -> Counter[str]:
         """What came of all days, from the notes and of the day that has not ended."""
-        total: Counter[str] = Counter(self.strategy.tally)
-        for note in self.notes:
-            if note.startswith("day: "):
-                for part in note.removeprefix("day: ").split(", "):
-                    word, _, count = part.rpartition(" ")
-                    total[word] += int(count)
-        return total
+        return self.strategy.tally.with_notes(self.notes)
 
 
 class Hunts:

@@ -104,13 +104,7 @@ class Outcome:
     @property
     def tally(self) -> Counter[str]:
         """What came of all days."""
-        total: Counter[str] = Counter(self.strategy.tally)
-        for note in self.notes:
-            if note.startswith("day: "):
-                for part in note.removeprefix("day: ").split(", "):
-                    word, _, count = part.rpartition(" ")
-                    total[word] += int(count)
-        return total
+        return self.strategy.tally.with_notes(self.notes)
 
     def net_deltas(self) -> list[tuple[int, float]]:
         """Return the net delta in coins after each fill, with its time."""

@@ -1,9 +1,8 @@
 """The hunt: reads the charts at each close, waits at fresh order blocks with post-only orders, and looks after what is filled there."""
 
-from collections import Counter
 from typing import Any
 
-from titan_core import BPS, D, Fill, InstrumentId, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId
+from titan_core import BPS, DayTally, Fill, InstrumentId, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId
 from titan_hunter.absorption import admits, read_flow
 from titan_hunter.config import HunterConfig
 from titan_hunter.hunt import QUARTER, Hunt, Skip
@@ -23,9 +22,8 @@ class Hunter(Strategy):
         """Start with no chart read."""
         self.config = config
         self.hunts: dict[InstrumentId, Hunt] = {}
-        self.tally: Counter[str] = Counter()
+        self.tally = DayTally()
         """What came of the day: `quoted`, `withdrawn`, `entered`, `won`, `lost`, and why blocks were not traded. Noted and cleared every day."""
-        self._day = -1
         self._trades_today = 0
 
     # -- start ----------------------------------------------------------------------------------------------------
@@ -95,12 +93,8 @@ class Hunter(Strategy):
                 self._withdraw(market, hunt)
 
     def _turn_day(self, market: Market) -> None:
-        day = market.now_ns // D
-        if day != self._day:
-            if self.tally:
-                market.note("day: " + ", ".join(f"{word} {count}" for word, count in self.tally.items()))
-                self.tally.clear()
-            self._day, self._trades_today = day, 0
+        if self.tally.turn(market.now_ns, market.note):
+            self._trades_today = 0
 
     def _may_enter(self, market: Market, hunt: Hunt) -> bool:
         open_ones = sum(each.order is not None or bool(each.perp.position()) for each in self.hunts.values())

@@ -1,13 +1,12 @@
 """The trap engine: sets traps at structural levels, judges each that springs by the spot market, and looks after the one trade it may hold."""
 
-from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
 from attrs import define, field
 
-from titan_core import BPS, D, Fill, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
+from titan_core import BPS, DayTally, Fill, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId, TimeInForce
 from titan_scavenger.config import Execution, Mode, ScavengerConfig
 from titan_scavenger.flaws import choose_pair
 from titan_scavenger.plan import PPM, Plan, Skip, make_plan
@@ -48,7 +47,7 @@ class Scavenger(Strategy):
     def __init__(self, config: ScavengerConfig) -> None:
         """Start with no levels, no traps and no trade."""
         self.config = config
-        self.tally: Counter[str] = Counter()
+        self.tally = DayTally()
         """What became of the traps since 00:00 UTC: `sprung`, `entered`, `unfilled`, `won`, `lost` and each `Skip`. Noted and cleared every day."""
         self._follows = config.mode is not Mode.FADE
         self._fades = config.mode is not Mode.FOLLOW
@@ -58,7 +57,6 @@ class Scavenger(Strategy):
         self._broken: dict[Trap, Any] = {}
         self._trade: Trade | None = None
         self._quiet_until = 0
-        self._day = -1
         self._trades_today = 0
 
     # -- start ----------------------------------------------------------------------------------------------------
@@ -133,12 +131,8 @@ class Scavenger(Strategy):
         return self._trade is None and market.now_ns >= self._quiet_until and self._trades_today < self.config.max_trades_per_day
 
     def _turn_day(self, market: Market) -> None:
-        day = market.now_ns // D
-        if day != self._day:
-            if self.tally:
-                market.note("day: " + ", ".join(f"{word} {count}" for word, count in self.tally.items()))
-                self.tally.clear()
-            self._day, self._trades_today = day, 0
+        if self.tally.turn(market.now_ns, market.note):
+            self._trades_today = 0
 
     def _sprung(self, market: Market, hit: Any) -> None:
         """A level was broken: follow where spot confirms, and wait for the price to come back."""

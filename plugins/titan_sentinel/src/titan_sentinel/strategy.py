@@ -1,9 +1,8 @@
 """The watch over spreads: enters pairs whose basis or funding pays, keeps their legs equal, leaves when nothing more is to be earned."""
 
-from collections import Counter
 from typing import Any
 
-from titan_core import BPS, MONEY_PER_USDT, D, Fill, InstrumentId, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId
+from titan_core import BPS, MONEY_PER_USDT, DayTally, Fill, InstrumentId, InstrumentView, Market, Order, Refused, S, Strategy, StrategyError, StrategyId
 from titan_sentinel.config import SentinelConfig
 from titan_sentinel.funding import RATE_PER_BPS
 from titan_sentinel.portfolio import risk_parity
@@ -22,9 +21,9 @@ class Sentinel(Strategy):
         self.config = config
         self.watches: list[Watch] = []
         self._by_leg: dict[InstrumentId, Watch] = {}
-        self.tally: Counter[str] = Counter()
+        self.tally = DayTally()
         """What came of the day: `clips`, pairs entered by setup and left by ending, `won`, `lost`, `refused`, `unwound`. Noted and cleared every day."""
-        self._day = -1
+        self._has_begun = False
 
     # -- start ----------------------------------------------------------------------------------------------------
     def on_start(self, market: Market) -> None:
@@ -86,14 +85,10 @@ class Sentinel(Strategy):
                 self._judge(market, watch)
 
     def _turn_day(self, market: Market) -> None:
-        day = market.now_ns // D
-        if day != self._day:
-            if self.tally:
-                market.note("day: " + ", ".join(f"{word} {count}" for word, count in self.tally.items()))
-                self.tally.clear()
-            is_first, self._day = self._day < 0, day
-            if not is_first:
+        if self.tally.turn(market.now_ns, market.note):
+            if self._has_begun:
                 self._rebalance(market)
+            self._has_begun = True
 
     def _arm(self, market: Market, watch: Watch) -> None:
         """Be called as soon as the basis reaches what a scalp needs, not only at the next sample."""
