@@ -94,6 +94,11 @@ class InstrumentView(Protocol):
         """Whether the trades carry a taker side. A tape made of bars has none, and flow look-ups on it raise StrategyError."""
         ...
 
+    @property
+    def takes_orders(self) -> bool:
+        """Whether orders can be sent in it at all; of some markets only the data is used, such as spot's in a live session."""
+        ...
+
     # conditions: arm them with Market.arm
     def above(self, ticks: int) -> Any:
         """Last trade price >= ticks."""

@@ -36,6 +36,10 @@ class Governor(Protocol):
         """Start: called once, before the first event."""
         ...
 
+    def takes_orders(self, instrument: Instrument) -> bool:
+        """Whether orders in this instrument can be sent at all; of some venues only the data is used."""
+        ...
+
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve all intents or refuse them whole."""
         ...

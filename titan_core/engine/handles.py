@@ -38,6 +38,11 @@ class InstrumentHandle:
     def __repr__(self) -> str:
         return f"<{self.spec.id}>"
 
+    @property
+    def takes_orders(self) -> bool:
+        """Whether orders can be sent in it at all."""
+        return self._e.governor.takes_orders(self.spec)
+
     def _need(self, rank: int, kind: StreamKind) -> int:
         return rank if rank != NO_STREAM else self._e.layout.require(self.k, kind)
 

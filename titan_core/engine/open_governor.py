@@ -54,6 +54,10 @@ class OpenGovernor:
         for desk in self.desks:
             desk.call(desk.strategy.on_start)
 
+    def takes_orders(self, instrument: Instrument) -> bool:
+        """Let everything be traded."""
+        return True
+
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Approve in full."""
         if len(intents) == 1:

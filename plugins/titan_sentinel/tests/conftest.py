@@ -61,9 +61,12 @@ class Allowance:
 class PairGovernor(OpenGovernor):
     """Approves everything within the budget of the Sentinel's caps; refuses or rejects what the test wants to see fail."""
 
-    def __init__(self, strategies: Sequence[Any], *, rejects: Callable[[Intent], bool] | None = None) -> None:
+    def __init__(self, strategies: Sequence[Any], *, rejects: Callable[[Intent], bool] | None = None, only_data: Sequence[str] = ()) -> None:
         super().__init__(strategies)
-        self.rejects = rejects
+        self.rejects, self.only_data = rejects, only_data
+
+    def takes_orders(self, instrument: Any) -> bool:
+        return instrument.id not in self.only_data
 
     def budget(self, desk: Any, instrument: Any) -> Allowance:
         account = self.engine.account

@@ -130,6 +130,12 @@ def test_without_a_pair_it_says_that_it_is_idle(spreads):
     assert outcome.notes == ["idle: this run has no pair of a spot instrument and a perpetual of ETH"]
 
 
+def test_a_pair_of_which_one_leg_is_only_data_is_not_traded(spreads):
+    outcome = spreads.run(spreads.market(1), only_data=[spreads.SPOT.id])
+    assert outcome.notes[0] == f"BTC is not traded: {spreads.SPOT.id} takes no orders in this run, and a pair needs both legs"
+    assert outcome.notes[1].startswith("idle") and not outcome.fills
+
+
 def test_after_a_gap_it_rests(spreads):
     basis = [5.0 + (k % 5) * 0.5 for k in range(1_200)] + [60.0] * 60 + [6.0] * 600
     config = attrs.evolve(spreads.QUICK, z_enter=3.0, min_edge_bps=5.0, pause_s=3_600)

@@ -37,6 +37,10 @@ class _Nobody:
         """Name the one slot."""
         engine.slots = (BRAIN,)
 
+    def takes_orders(self, instrument: Instrument) -> bool:
+        """It does not matter: nobody asks."""
+        return True
+
     def approve(self, intents: tuple[Intent, ...]) -> tuple[Approved, ...] | Refused:
         """Never called: what arrives was approved by the session's own Brain."""
         raise AssertionError("an exchange approves nothing")

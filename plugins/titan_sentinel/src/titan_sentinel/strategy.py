@@ -37,6 +37,11 @@ class Sentinel(Strategy):
             except StrategyError as error:
                 market.note(f"{pair.perp.spec.id} is not watched: {error}")
                 continue
+            idle = [leg.spec.id for leg in (pair.spot, pair.perp) if not leg.takes_orders]
+            if idle:
+                said = f"{' and '.join(idle)} take{'s' if len(idle) == 1 else ''} no orders in this run"
+                market.note(f"{pair.perp.spec.base} is not traded: {said}, and a pair needs both legs")
+                continue
             self._begin(market, Watch.of(self.config, pair))
         if not self.watches:
             coins = f" of {', '.join(sorted(wanted))}" if wanted else ""
