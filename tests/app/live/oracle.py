@@ -13,6 +13,7 @@ from titan_core.app.live.session import Session
 from titan_core.engine.heard import Asked, Deposited, Doubted, VenueTroubled, Wish
 from titan_core.engine.memory import remember
 from titan_core.journal.memory import MemoryDisk
+from titan_core.journal.port import JournalStatus
 from titan_core.model.fill import Deposit
 from titan_core.model.ids import InstrumentId
 from titan_core.model.units import MS, S
@@ -162,7 +163,10 @@ class Oracle:
     filled: dict[str, int] = field(factory=dict)
     excused: set[str] = field(factory=set)
     """Exits that were sent while the disk had no room."""
+    running: Session | None = None
+    """The process that lives now."""
     session: Session | None = None
+    """The one whose peaks are remembered."""
     _bare_s: float = 0.0
     _told_bare: bool = False
     _strange: bool = False
@@ -186,8 +190,8 @@ class Oracle:
             return
         self.paper.catch_up()
         known = self.paper.submits.get(ident)
-        if self.disk.full and request.reduce_only:
-            self.excused.add(ident)  # what gets out is not kept in by a disk without room
+        if request.reduce_only and (self.disk.full or (self.running is not None and self.running.journal_status is not JournalStatus.OK)):
+            self.excused.add(ident)  # what gets out is not kept in by a disk without room, nor until the journal has noticed that there is some again
         if ident in self.excused:
             return
         if known is None:

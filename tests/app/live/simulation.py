@@ -106,7 +106,7 @@ class Simulation:
 
     def _run(self, number: int, ending: Callable[[Session, "asyncio.Task[str]"], Any]) -> None:
         async def main() -> None:
-            session = Session(self._setup(number), lambda text: self._tell(number, text))
+            session = self.oracle.running = Session(self._setup(number), lambda text: self._tell(number, text))
             loop = asyncio.get_running_loop()
             loop.set_exception_handler(lambda _, context: self.oracle.breaks.append(f"unhandled: {context.get('message')} {context.get('exception')!r}"))
             running = loop.create_task(session.run())
