@@ -97,14 +97,15 @@ def test_what_weighs_more_than_the_bucket_is_sent_when_it_is_full():
     assert len(sent) == 2 and sent[1] >= 4.0
 
 
-def test_what_waits_can_be_dropped():
+def test_what_waits_can_be_dropped_and_is_told_so():
     loop, limiter = make(rate_per_s=1, burst=1, reserved=0)
-    sent = []
+    sent, dropped = [], []
     for lane in (Lane.READ, Lane.ENTRY, Lane.ENTRY, Lane.EXIT):
-        limiter.run(lane, lambda lane=lane: sent.append(lane))
+        limiter.run(lane, lambda lane=lane: sent.append(lane), dropped=lambda lane=lane: dropped.append(lane))
     assert limiter.drop(Lane.ENTRY, Lane.READ) == 2 and limiter.waiting() == 1
+    assert dropped == [Lane.ENTRY, Lane.ENTRY]
     loop.run_until(5)
-    assert sent == [Lane.READ, Lane.EXIT]
+    assert sent == [Lane.READ, Lane.EXIT] and len(dropped) == 2
 
 
 def test_a_reserve_as_large_as_the_burst_is_refused():

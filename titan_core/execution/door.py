@@ -66,14 +66,23 @@ class RestDoor(ABC):
 
     async def call(self, lane: Lane, method: str, path: str, parameters: Any, *, weight: float = 1.0) -> Reply:
         """Send a request when the budget admits it. Never raises for what the venue or the network does."""
-        await self.turn(lane, weight=weight)
+        try:
+            await self.turn(lane, weight=weight)
+        except VenueUnavailable as error:
+            return Reply(Outcome.UNKNOWN, None, str(error))
         return await self.send(method, path, parameters)
 
     async def turn(self, lane: Lane, *, weight: float = 1.0) -> None:
-        """Wait until the budget admits a request, which is then to be sent at once."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.limiter.run(lane, lambda: None if turn.done() else turn.set_result(None), weight)
-        await turn
+        """Wait until the budget admits a request, which is then to be sent at once. Raises VenueUnavailable where it was given up for an emergency."""
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def tell(is_mine: bool) -> None:
+            if not turn.done():
+                turn.set_result(is_mine)
+
+        self.limiter.run(lane, lambda: tell(True), weight, lambda: tell(False))
+        if not await turn:
+            raise VenueUnavailable("given up before it was sent: an emergency goes first")
 
     async def send(self, method: str, path: str, parameters: Any) -> Reply:
         """Send what the limiter has admitted."""

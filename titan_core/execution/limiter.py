@@ -34,7 +34,7 @@ class Limiter:
     tokens: float = field(init=False)
     banned_until_s: float = field(init=False, default=0.0)
     _at_s: float = field(init=False)
-    _waiting: dict[Lane, deque[tuple[float, Callable[[], None]]]] = field(init=False)
+    _waiting: dict[Lane, deque[tuple[float, Callable[[], None], Callable[[], None]]]] = field(init=False)
     _timer: bool = field(init=False, default=False)
 
     def __attrs_post_init__(self) -> None:
@@ -43,12 +43,12 @@ class Limiter:
         self.tokens, self._at_s = self.burst, self.now_s()
         self._waiting = {lane: deque() for lane in Lane}
 
-    def run(self, lane: Lane, send: Callable[[], None], weight: float = 1.0) -> None:
-        """Call `send` now where the budget admits it and nobody more urgent waits, else as soon as it does."""
+    def run(self, lane: Lane, send: Callable[[], None], weight: float = 1.0, dropped: Callable[[], None] = lambda: None) -> None:
+        """Call `send` now where the budget admits it and nobody more urgent waits, else as soon as it does, or `dropped` where it never will be."""
         if not self._is_anyone_ahead(lane) and self._take(lane, weight):
             send()
             return
-        self._waiting[lane].append((weight, send))
+        self._waiting[lane].append((weight, send, dropped))
         self._wake()
 
     def waiting(self, lane: Lane | None = None) -> int:
@@ -56,11 +56,13 @@ class Limiter:
         return sum(len(queue) for each, queue in self._waiting.items() if lane is None or each is lane)
 
     def drop(self, *lanes: Lane) -> int:
-        """Forget what waits in some lanes, as an emergency does with entries and reads. Returns how many were dropped."""
-        dropped = sum(len(self._waiting[lane]) for lane in lanes)
+        """Give up what waits in some lanes, as an emergency does with entries and reads, and tell those who wait. Returns how many were dropped."""
+        given_up = [entry for lane in lanes for entry in self._waiting[lane]]
         for lane in lanes:
             self._waiting[lane].clear()
-        return dropped
+        for _, _, dropped in given_up:
+            dropped()
+        return len(given_up)
 
     def heed(self, remaining: float | None) -> None:
         """Take the venue at its word where it says that less remains than we think."""

@@ -137,7 +137,14 @@ class ExecutionService:
     def _send(self, ident: ClientOrderId) -> None:
         sent, order = self._sent.get(ident), self.tracker.orders.get(ident)
         if sent is not None and order is not None and not order.is_done:
-            self.client.limiter.run(sent.lane, lambda: self._place(ident, sent))
+            self.client.limiter.run(sent.lane, lambda: self._place(ident, sent), dropped=lambda: self._dropped(ident, sent))
+
+    def _dropped(self, ident: ClientOrderId, sent: _Sent) -> None:
+        """An emergency has given up what waited for its turn: what was never sent has ended, what was sent before is asked for."""
+        if not sent.sends:
+            self._fail(ident, "given up before it was sent: an emergency goes first")
+        else:
+            self._resolve(ident)
 
     def _place(self, ident: ClientOrderId, sent: _Sent) -> None:
         """Send at this order's turn, unless it has ended or is too late by now: waiting for a turn, or a stopped process, may have taken long."""

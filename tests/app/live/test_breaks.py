@@ -17,6 +17,7 @@ from titan_core.app.live.session import Session
 from titan_core.engine.heard import Wish
 from titan_core.engine.memory import remember
 from titan_core.engine.phases import PhaseBinding
+from titan_core.execution.limiter import Lane
 from titan_core.journal.memory import MemoryDisk
 from titan_core.model.enums import OrderType, Side, StreamKind, TimeInForce
 from titan_core.model.ids import BRAIN, ClientOrderId, PhaseId, StrategyId
@@ -92,6 +93,27 @@ def test_a_clock_that_is_set_while_a_start_goes_on_does_not_hold_it_up(monkeypat
 
     monkeypatch.setattr(Session, "measure_clock", measured_then_set)
     run_virtual(main(), box.clock, box)  # type: ignore[arg-type]
+
+
+def test_a_read_that_an_emergency_has_given_up_is_told_so() -> None:
+    """Else the comparison with the venue that waits for it, one at a time, would wait for ever, and nobody would look again."""
+    box, disk = fresh(1)
+
+    async def scene(session: Session) -> None:
+        await in_position(session)
+        limiter = session.trading.client.limiter
+        limiter.ban(30)
+        looking = asyncio.get_running_loop().create_task(session.agree())
+        await asyncio.sleep(1)
+        assert limiter.drop(Lane.ENTRY, Lane.READ)
+        done, _ = await asyncio.wait({looking}, timeout=5)
+        assert done
+        await asyncio.sleep(60)
+        before = session.watching.reconciled_ns
+        await session.agree()
+        assert session.watching.reconciled_ns > before
+
+    run(box, disk, scene)
 
 
 def bare(box: Box) -> bool:
