@@ -34,6 +34,13 @@ def swapped(adopt=True, new_band=(200, 50_000), health=None, swap=SWAP, quiet=St
     return play(price_tape([600_000 + (k % 3) for k in range(60)]), bindings, Decimal(3_000), governor=governor, limits=BrainLimits())
 
 
+class Late(Hold):
+    """Enters once the old phase has left the instrument."""
+
+    def on_start(self, market):
+        market.after(1_000 * S, self._enter)
+
+
 def noted(engine):
     return [entry[3] for entry in engine.record.entries if entry[0] == "note" and "swap" in entry[3]]
 
@@ -71,10 +78,9 @@ def test_a_phase_that_is_not_fit_is_rolled_back_and_the_old_one_goes_on(unfit):
 
 
 def test_the_new_phase_may_trade_from_then_on():
-    engine, governor = swapped(adopt=False, quiet=Hold)
-    # its instrument is the old phase's until that has left it
+    engine, governor = swapped(adopt=False, quiet=Late)
     bought = [fill for fill in engine.record.fills if fill.phase == "new"]
-    assert all(fill.ts_ns > AT for fill in bought)
+    assert bought and all(fill.ts_ns > AT + 900 * S for fill in bought), "its instrument is the old phase's until that has left it"
     assert state(governor, "new") == "active"
 
 

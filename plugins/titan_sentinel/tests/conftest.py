@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from attrs import define, frozen
 
-from titan_core import BPS, MONEY_PER_USDT, MS, Intent, OrderStatus
+from titan_core import MONEY_PER_USDT, MS, Intent, OrderStatus
 from titan_core.engine.layout import Layout
 from titan_core.engine.live import PerEvent, play
 from titan_core.engine.reference import Reference
@@ -148,9 +148,6 @@ class Spreads:
             made.run()
         assert not ruler.faults, ruler.faults
         return Outcome(strategy, made)
-
-    def bps(self, share: float) -> float:
-        return share * BPS
 
 
 @pytest.fixture(scope="session")

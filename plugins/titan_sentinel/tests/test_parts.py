@@ -67,7 +67,6 @@ class TestLegs:
         assert legs.spot_per_unit * spot.lot_size == legs.perp_per_unit * perp.lot_size
         smaller = [k for k in range(1, legs.spot_per_unit) if (k * spot.lot_size) % perp.lot_size == 0]
         assert not smaller
-        assert legs.delta(legs.spot_per_unit, -legs.perp_per_unit) == 0
 
     def test_the_dearer_leg_decides_how_much_money_buys(self):
         legs = Legs.of(SPOT, PERP)

@@ -43,11 +43,6 @@ class Legs:
         """Return the fees of entering and leaving both legs at market, as a share of the notional of one leg."""
         return 2 * (self.spot.taker_fee_ppm + self.perp.taker_fee_ppm) * BPS / PPM
 
-    def delta(self, spot_lots: int, perp_lots: int) -> int:
-        """Return the net delta of positions in lots of the finer leg's grid: 0 where they undo each other exactly."""
-        fine = self.spot if self.spot.lot_size <= self.perp.lot_size else self.perp
-        return int((spot_lots * self.spot.lot_size + perp_lots * self.perp.lot_size) / fine.lot_size)
-
 
 def _exponent(instrument: Instrument) -> int:
     return int(instrument.lot_size.normalize().as_tuple().exponent)
