@@ -5,7 +5,6 @@ these periods: the configuration is the default.
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,8 +23,8 @@ from titan_core.engine.warmup import warmup
 from titan_core.model.calendar import utc
 from titan_core.model.units import to_money
 from titan_core.plugin_host import LoadedPhase, discover
-from titan_core.tape.store import open_tape
 from titan_core.tape.tape import Tape
+from titan_core.testing.recordings import imported_tape
 
 MARKET = Path(__file__).resolve().parents[2] / "shared" / "market"
 FUNDING = "funding/binance_usdm_BTCUSDT_funding_20190910_20250720"
@@ -66,12 +65,7 @@ def tapes(out: Path) -> dict[str, Tape]:
         raise harness.NotMeasured(f"the shared market recordings are not at {MARKET}")
     found = {}
     for name, files in PERIODS.items():
-        folder = out / "life-tapes" / name.replace(" ", "-")
-        if not folder.exists():
-            for file in files:
-                command = [sys.executable, "-m", "titan_core", "data", "import", str(MARKET / f"{file}.csv.gz"), "--tape", str(folder)]
-                subprocess.run(command, check=True, capture_output=True)
-        found[name] = open_tape(folder)
+        found[name] = imported_tape(out / "life-tapes" / name.replace(" ", "-"), (MARKET / f"{file}.csv.gz" for file in files))
     return found
 
 

@@ -1,14 +1,12 @@
 """What happened in the real market, and what the Scavenger has to do there. Needs the shared recordings."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from titan_core import S
-from titan_core.tape.store import open_tape
+from titan_core.testing.recordings import imported_tape
 from titan_scavenger.config import ScavengerConfig
 from titan_scavenger.flaws import Flaws
 
@@ -26,10 +24,7 @@ def half_year(tmp_path_factory):
     if not MARKET.is_dir():
         pytest.skip(f"the shared market recordings are not at {MARKET}")
     folder = tmp_path_factory.mktemp("tapes") / "2024"
-    for name in FILES:
-        done = subprocess.run([sys.executable, "-m", "titan_core", "data", "import", str(MARKET / name), "--tape", str(folder)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    return open_tape(folder)
+    return imported_tape(folder, (MARKET / name for name in FILES))
 
 
 def at(*moment):

@@ -1,7 +1,5 @@
 """What happened in the real market, and what the Sentinel has to do there. Needs the shared recordings."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from titan_core import S, to_money
 from titan_core.app.replay_run import ReplayRequest, run_replay
 from titan_core.config.load import load_config
 from titan_core.plugin_host import discover
-from titan_core.tape.store import open_tape
+from titan_core.testing.recordings import imported_tape
 
 MARKET = Path(__file__).resolve().parents[4] / "shared" / "market"
 FILES = (
@@ -30,10 +28,7 @@ def year(tmp_path_factory):
     if not MARKET.is_dir():
         pytest.skip(f"the shared market recordings are not at {MARKET}")
     folder = tmp_path_factory.mktemp("tapes") / "2023"
-    for name in FILES:
-        done = subprocess.run([sys.executable, "-m", "titan_core", "data", "import", str(MARKET / name), "--tape", str(folder)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    return open_tape(folder)
+    return imported_tape(folder, (MARKET / name for name in FILES))
 
 
 @pytest.fixture(scope="module")
